@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import pad
+
+
+def box_sum(values: Tensor, radius: int) -> Tensor:
+    """Sum over the square of side 2 radius + 1 around each texel, (..., H, W); zeros beyond the border.
+
+    By running sums along one axis after the other: the cost does not grow with the radius.
+    """
+    for axis in (-1, -2):
+        values = values.transpose(axis, -1)
+        running = pad(values, [radius + 1, radius]).cumsum(-1)
+        length = values.shape[-1]
+        values = running[..., 2 * radius + 1 :] - running[..., :length]
+        values = values.transpose(axis, -1)
+    return values
 
 
 def _local_mean(values: Tensor, mask: Tensor, radius: int) -> Tensor:
     """Mean over the mask's texels within a square of 2 radius + 1; 0 where there are none."""
-    side = 2 * radius + 1
-    total = avg_pool2d(values * mask, side, stride=1, padding=radius)
-    count = avg_pool2d(mask, side, stride=1, padding=radius)
-    return total / count.clamp(min=1e-6)
+    return box_sum(values * mask, radius) / box_sum(mask, radius).clamp(min=0.5)
 
 
 def normalise_contrast(texture: Tensor, mask: Tensor, radius: int = 6, floor: float = 0.01) -> Tensor:

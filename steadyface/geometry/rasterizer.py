@@ -15,8 +15,17 @@ from torch import Tensor
 
 from steadyface.geometry.cameras import NEAREST_DEPTH_MM, project
 
-FRAGMENTS_A_CHUNK = 2_000_000
+FRAGMENTS_A_CHUNK = 1_000_000
 """Fragments listed at once: bounds the memory to about 200 MB whatever the mesh and the image."""
+
+SMALLEST_AREA_PX = 1e-12
+"""Twice the area of the smallest triangle that is drawn, in square pixels: less is seen edge-on."""
+
+EDGE_TOLERANCE = 1e-12
+"""In 1/mm (a billionth of a barycentric at 1 m): keeps shared edges watertight against rounding."""
+
+BOX_SLACK_PX = 1e-9
+"""A pixel centre this near to a triangle's box is tested too, or rounding would settle ties."""
 
 _LARGEST_INDEX = 2**31 - 1
 
@@ -34,14 +43,16 @@ class Fragments(NamedTuple):
 
 
 class _Triangles(NamedTuple):
-    """Projected triangles of the whole batch in one list, with their pixel boxes."""
+    """Projected triangles of the whole batch in one list of T, with their pixel boxes.
 
-    corners: Tensor  # (T, 3, 2) pixels
-    inverse_depth: Tensor  # (T, 3)
-    left: Tensor  # (T,) long, first pixel column
-    top: Tensor  # (T,) long
-    width: Tensor  # (T,) long, 0 = cannot be seen
-    height: Tensor  # (T,) long
+    ``planes[i, k]``: the k-th barycentric times the inverse depth is affine over the screen,
+    ``planes[0, k] x + planes[1, k] y + planes[2, k]``; x and y count from the box's first pixel.
+    """
+
+    planes: Tensor  # (3 coefficients, 3 corners, T) float64, 1/mm
+    first_pixel: Tensor  # (T,) long, the box's first pixel in the flattened (B, H, W)
+    width: Tensor  # (T,) long
+    height: Tensor  # (T,) long; 0 = cannot be seen
 
 
 @torch.no_grad()
@@ -74,9 +85,9 @@ def rasterize(
         begin = int(ends[start - 1]) if start else 0
         stop = int(torch.searchsorted(ends, begin + FRAGMENTS_A_CHUNK, right=True))
         stop = max(stop, start + 1)
-        _scatter(keys, triangles, seen[start:stop], counts[seen[start:stop]], face_count, height, width)
+        _scatter(keys, triangles, seen[start:stop], face_count, width)
         start = stop
-    return _gather(keys, triangles, batch, face_count, height, width)
+    return _gather(keys, triangles, (batch, height, width), face_count, vertices_camera.dtype)
 
 
 def interpolate(fragments: Fragments, attributes: Tensor) -> Tensor:
@@ -105,105 +116,94 @@ def _check_shapes(vertices_camera: Tensor, faces: Tensor, intrinsics: Tensor) ->
 def _project_triangles(
     vertices_camera: Tensor, faces: Tensor, intrinsics: Tensor, height: int, width: int
 ) -> _Triangles:
-    """Project, and box each triangle; an unseeable one gets an empty box."""
-    pixels = project(vertices_camera, intrinsics)
-    corners = pixels[:, faces].flatten(0, 1)
-    depth = vertices_camera[..., 2][:, faces].flatten(0, 1)
-    limit = corners.new_tensor([width, height])
-    low = corners.amin(1).ceil().clamp(min=0).minimum(limit)
-    high = corners.amax(1).floor().clamp(min=-1).minimum(limit - 1)
-    extent = (high - low + 1).clamp(min=0)
-    near = depth.amin(1) <= NEAREST_DEPTH_MM
-    broken = ~torch.isfinite(corners).all(-1).all(-1)
-    unseen = (near | broken | (_area(corners).abs() < 1e-12)).unsqueeze(1)
-    extent = extent.masked_fill(unseen, 0).long()
-    low = low.masked_fill(unseen, 0).long()
-    return _Triangles(
-        corners, 1.0 / depth.clamp(min=NEAREST_DEPTH_MM), low[:, 0], low[:, 1], extent[:, 0], extent[:, 1]
-    )
+    """Project, and box each triangle; an unseeable one gets an empty box.
 
-
-def _area(corners: Tensor) -> Tensor:
-    """Twice the signed area of 2-D triangles: (..., 3, 2) -> (...)."""
-    first, second = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
-    return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
-
-
-def _edge_functions(triangles: _Triangles, index: Tensor) -> Tensor:
-    """Coefficients (a, b, c) of the screen barycentrics, a x + b y + c, of each listed triangle.
-
-    x and y count from the box's first pixel: coordinates stay small, so float32 does not cancel.
-    Shape: index (n,) -> (n, 3 corners, 3 coefficients).
+    In float64: there are few triangles beside the fragments, and the small differences of large
+    coordinates that make up a sliver's planes would lose their digits in float32.
     """
-    corners = triangles.corners[index]
-    origin = torch.stack([triangles.left[index], triangles.top[index]], dim=-1)
-    local = corners - origin.unsqueeze(1).to(corners.dtype)
-    following, opposite = local.roll(-1, dims=1), local.roll(-2, dims=1)
-    a = following[..., 1] - opposite[..., 1]
-    b = opposite[..., 0] - following[..., 0]
-    c = following[..., 0] * opposite[..., 1] - opposite[..., 0] * following[..., 1]
-    return torch.stack([a, b, c], dim=-1) / _area(local).view(-1, 1, 1)
+    batch, corner = vertices_camera.shape[0], faces.t().flatten()
+
+    def at_corners(values: Tensor) -> Tensor:
+        picked = values.index_select(1, corner).view(batch, 3, -1)
+        return picked.transpose(0, 1).reshape(3, -1)
+
+    vertices_camera = vertices_camera.double()
+    pixels = project(vertices_camera, intrinsics.double())
+    x, y, depth = at_corners(pixels[..., 0]), at_corners(pixels[..., 1]), at_corners(vertices_camera[..., 2])
+    left, columns = _pixel_span(x, width)
+    top, rows = _pixel_span(y, height)
+    x, y = x - left, y - top
+    area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    near = depth.amin(0) <= NEAREST_DEPTH_MM
+    broken = ~torch.isfinite(area + depth.amax(0))
+    unseen = near | broken | (area.abs() < SMALLEST_AREA_PX)
+    (next_x, next_y), (last_x, last_y) = ((x.roll(shift, 0), y.roll(shift, 0)) for shift in (-1, 1))
+    planes = torch.stack([next_y - last_y, last_x - next_x, next_x * last_y - last_x * next_y])
+    image = torch.arange(batch, device=faces.device).repeat_interleave(len(faces))
+    first_pixel = (image * height + top.long()) * width + left.long()
+    rows = rows.masked_fill(unseen, 0)
+    return _Triangles(planes / (area * depth), first_pixel, columns.long(), rows.long())
 
 
-def _planes(triangles: _Triangles, index: Tensor) -> Tensor:
-    """What is affine over the screen in each listed triangle: two barycentrics and the inverse depth.
+def _pixel_span(corners: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """First pixel and number of pixels between the corners (3, T) along one axis of the image."""
+    first = (corners.amin(0) - BOX_SLACK_PX).ceil().clamp(min=0)
+    last = (corners.amax(0) + BOX_SLACK_PX).floor().clamp(max=size - 1)
+    return first, (last - first + 1).clamp(min=0)
 
-    Shape: index (n,) -> (9, n): coefficients of x, y and 1 of the three quantities.
+
+def _weights(triangles: _Triangles, index: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
+    """The three barycentrics, each times the inverse depth, at pixels of the listed triangles' boxes.
+
+    Shapes: index, x, y (n,) -> three of (n,), negative outside the triangle.
     """
-    edges = _edge_functions(triangles, index)
-    inverse_depth = (edges * triangles.inverse_depth[index].unsqueeze(-1)).sum(1)
-    return torch.cat([edges[:, 0], edges[:, 1], inverse_depth], dim=-1).t().contiguous()
+    weights = []
+    for corner in range(3):
+        a, b, c = (coefficient[corner].index_select(0, index) for coefficient in triangles.planes)
+        weights.append(c.addcmul_(a, x).addcmul_(b, y))
+    return weights
 
 
-def _scatter(
-    keys: Tensor, triangles: _Triangles, index: Tensor, counts: Tensor, face_count: int, height: int, width: int
-) -> None:
+def _scatter(keys: Tensor, triangles: _Triangles, index: Tensor, face_count: int, width: int) -> None:
     """Write the keys of one chunk of triangles into the picture, the nearest on top."""
-    owner = torch.repeat_interleave(torch.arange(len(index), device=index.device), counts)
-    first = (counts.cumsum(0) - counts).index_select(0, owner)
-    position = torch.arange(len(owner), device=index.device) - first
-    box_width = triangles.width[index].index_select(0, owner)
-    row = torch.div(position, box_width, rounding_mode="floor")
-    column = position - row * box_width
-    planes = _planes(triangles, index)
-    x, y = column.to(planes.dtype), row.to(planes.dtype)
-
-    def affine(first_row: int, chosen: Tensor, at_x: Tensor, at_y: Tensor) -> Tensor:
-        a, b, c = (planes[first_row + k].index_select(0, chosen) for k in range(3))
-        return torch.addcmul(torch.addcmul(c, a, at_x), b, at_y)
-
-    one, two = affine(0, owner, x, y), affine(3, owner, x, y)
-    # a hair of tolerance on the implied third keeps shared edges watertight
-    inside = torch.nonzero((one >= 0) & (two >= 0) & (one + two <= 1 + 1e-6)).squeeze(1)
-    owner, column, row = owner[inside], column[inside], row[inside]
-    inverse_depth = affine(6, owner, x[inside], y[inside]).float().clamp(min=0)
-    triangle = index[owner]
-    image = torch.div(triangle, face_count, rounding_mode="floor")
-    pixel = (image * height + triangles.top[triangle] + row) * width + triangles.left[triangle] + column
-    order = inverse_depth.view(torch.int32).long() << 31
-    key = order | (_LARGEST_INDEX - (triangle - image * face_count))
-    keys.scatter_reduce_(0, pixel, key, reduce="amax")
+    box_width = triangles.width.index_select(0, index)
+    counts = box_width * triangles.height.index_select(0, index)
+    owner = torch.repeat_interleave(counts)
+    first = counts.cumsum(0) - counts
+    position = torch.arange(len(owner), device=index.device) - first.index_select(0, owner)
+    columns = box_width.index_select(0, owner).double()
+    # float64 divides several times faster than long; half a step keeps the floor exact
+    y = ((position + 0.5) / columns).floor_()
+    x = position - y * columns
+    triangle = index.index_select(0, owner)
+    one, two, three = _weights(triangles, triangle, x, y)
+    inside = torch.nonzero(torch.minimum(torch.minimum(one, two), three) >= -EDGE_TOLERANCE).squeeze(1)
+    inverse_depth, offset = (
+        values.index_select(0, inside) for values in (one + two + three, y * width + x)
+    )
+    triangle = triangle.index_select(0, inside)
+    pixel = triangles.first_pixel.index_select(0, triangle) + offset.long()
+    order = inverse_depth.float().clamp_(min=0).view(torch.int32).long() << 31
+    keys.scatter_reduce_(0, pixel, order | (_LARGEST_INDEX - triangle % face_count), reduce="amax")
 
 
 def _gather(
-    keys: Tensor, triangles: _Triangles, batch: int, face_count: int, height: int, width: int
+    keys: Tensor, triangles: _Triangles, shape: tuple[int, int, int], face_count: int, dtype: torch.dtype
 ) -> Fragments:
     """Turn the winning keys into triangles, barycentrics and depth."""
-    dtype, device = triangles.corners.dtype, keys.device
+    _, height, width = shape
     covered = torch.nonzero(keys >= 0).squeeze(1)
     triangle = _LARGEST_INDEX - (keys[covered] & _LARGEST_INDEX)
     listed = triangle + torch.div(covered, height * width, rounding_mode="floor") * face_count
-    x = (covered % width - triangles.left[listed]).to(dtype)
-    y = (torch.div(covered, width, rounding_mode="floor") % height - triangles.top[listed]).to(dtype)
-    planes = _edge_functions(triangles, listed)
-    screen = planes[..., 0] * x.unsqueeze(1) + planes[..., 1] * y.unsqueeze(1) + planes[..., 2]
-    weighted = screen.clamp(min=0) * triangles.inverse_depth[listed]
-    total = weighted.sum(-1, keepdim=True)
-    out_triangle = torch.full_like(keys, -1)
-    out_triangle[covered] = triangle
-    barycentric = torch.zeros(len(keys), 3, dtype=dtype, device=device)
-    barycentric[covered] = weighted / total
-    depth = torch.zeros(len(keys), dtype=dtype, device=device)
-    depth[covered] = 1.0 / total.squeeze(-1)
-    shape = (batch, height, width)
+    offset = covered - triangles.first_pixel[listed]
+    row = torch.div(offset, width, rounding_mode="floor")
+    weights = _weights(triangles, listed, (offset - row * width).double(), row.double())
+    one, two, three = (weight.clamp_(min=0) for weight in weights)
+    total = one + two + three
+    share = torch.stack([one / total, two / total, three / total], dim=-1)
+    out_triangle = torch.full_like(keys, -1).index_copy_(0, covered, triangle)
+    barycentric = torch.zeros(len(keys), 3, dtype=dtype, device=keys.device)
+    barycentric.index_copy_(0, covered, share.to(dtype))
+    depth = torch.zeros(len(keys), dtype=dtype, device=keys.device)
+    depth.index_copy_(0, covered, total.reciprocal().to(dtype))
     return Fragments(out_triangle.view(shape), barycentric.view(*shape, 3), depth.view(shape))

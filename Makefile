@@ -1,0 +1,48 @@
+# One command a job. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed
+SEEDS ?= 0
+
+empty :=
+space := $(empty) $(empty)
+comma := ,
+seed_list = seeds=[$(subst $(space),$(comma),$(strip $(SEEDS)))]
+
+.PHONY: help install demo test lint bench detector clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp depends on setup.cfg: what is installed already is not installed again.
+$(STAMP): setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+install: $(STAMP)  ## make .venv and install into it (the other commands do so when needed)
+
+demo: $(STAMP)  ## lab capture, training, adaptation, tracking, report; SEEDS="0 1 2" for three seeds
+	$(BIN)/steadyface run experiments/demo.yaml "$(seed_list)"
+
+test: $(STAMP)  ## run the tests
+	OMP_NUM_THREADS=1 WANDB_MODE=offline $(BIN)/python -m pytest
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## run every benchmark; each prints ratios against a peer measured in the same run
+	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+# --no-deps: MediaPipe's own bounds ask for a protobuf older than W&B takes; this set was run together.
+detector: $(STAMP)  ## optional: MediaPipe, which finds the face when no --box is given
+	$(BIN)/python -m pip install --quiet --no-deps "mediapipe==0.10.21"
+	$(BIN)/python -m pip install --quiet "protobuf>=6.33.5,<7" absl-py attrs flatbuffers matplotlib sounddevice \
+		"opencv-python-headless==4.14.0.94"
+
+clean:  ## remove caches and builds; keeps .venv and runs
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,77 @@
+"""Notices when an adaptation lowers its loss by showing less of the face.
+
+Textures agree perfectly where there is no face: consistency alone moves the head out of the picture
+or turns it away. The share of the texels seen by the frozen source that are still seen tells.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any, Literal
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from steadyface.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+class CollapseGuard(Callback):
+    """Watches a logged coverage; logs ``guard/collapsed`` (0 or 1) and stops or only flags.
+
+    The running mean and the step of a collapse are in the checkpoint.
+
+    Args:
+        metric: what the module logs at each training step, a share in [0, 1].
+        minimum: running mean of the share under which the face counts as lost.
+        momentum: of the running mean, per step: one odd batch is no collapse.
+        action: ``stop`` ends the training, ``flag`` lets it go on (for baselines that are meant to show
+            the collapse).
+
+    Raises:
+        InputError: the module does not log the metric.
+    """
+
+    def __init__(
+        self,
+        metric: str = "train/texture_coverage",
+        minimum: float = 0.5,
+        momentum: float = 0.9,
+        action: Literal["stop", "flag"] = "stop",
+    ) -> None:
+        super().__init__()
+        self.metric, self.minimum, self.momentum, self.action = metric, minimum, momentum, action
+        self.coverage = 1.0
+        self.collapsed_at_step: int | None = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take in the step's coverage; a nan counts as nothing seen."""
+        if self.metric not in trainer.callback_metrics:
+            known = ", ".join(sorted(trainer.callback_metrics)) or "none"
+            expected = f"a logged metric {self.metric!r}"
+            raise InputError("collapse guard", expected, known, "log it, or name another")
+        share = float(trainer.callback_metrics[self.metric])
+        share = share if math.isfinite(share) else 0.0
+        self.coverage = self.momentum * self.coverage + (1.0 - self.momentum) * share
+        # one process that lost the face is enough, and all must stop at the same step
+        lost = trainer.strategy.reduce_boolean_decision(self.coverage < self.minimum, all=False)
+        if lost and self.collapsed_at_step is None:
+            self.collapsed_at_step = trainer.global_step
+            logger.warning(
+                "collapse at step %d: only %.0f %% of the face that the source saw is still in the picture",
+                trainer.global_step, 100.0 * self.coverage,
+            )  # fmt: skip
+        collapsed = self.collapsed_at_step is not None
+        pl_module.log("guard/collapsed", float(collapsed), sync_dist=False)
+        if collapsed and self.action == "stop":
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"coverage": self.coverage, "collapsed_at_step": self.collapsed_at_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.coverage = state_dict["coverage"]
+        self.collapsed_at_step = state_dict["collapsed_at_step"]

@@ -1,0 +1,10 @@
+"""Where frames come from.
+
+- ``lab_captures``: ``LabCaptures``, a subject's lab capture in the Multiface layout -> ``LabBatch``.
+- ``lab_cache``: how its views are decoded, cropped and kept in memory.
+- ``lab_subject``: what is fixed for the subject: topology, normalisation, regions.
+- ``lab_splits``: which instants and cameras train, which are held out.
+- ``wild_clips``: ``WildClips``, phone clips -> ``ClipBatch`` windows of consecutive frames.
+- ``windows``: which frames belong together.
+- ``batches``: order, sharding and resuming, shared by both.
+"""

@@ -1,0 +1,213 @@
+"""Phone clips as windows of consecutive frames, ``ClipBatch``. No truth is ever read here."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from datamodules.batches import OrderedBatches, ShuffledBatches
+from datamodules.windows import find_windows
+from steadyface.capture.crop import Box, crop_image
+from steadyface.capture.detector import detect_box
+from steadyface.capture.video import VideoInfo, probe, read_frames
+from steadyface.errors import InputError
+from steadyface.geometry.cameras import crop_intrinsics
+from steadyface.types import ClipBatch
+
+logger = logging.getLogger(__name__)
+
+GUESSED_FOCAL_OVER_SIDE = 1.2
+"""Focal length over the longer side of the picture where none is given: 45 degrees, a phone held upright."""
+
+
+@dataclass
+class WildClipsSettings:
+    """Settings of ``WildClips``."""
+
+    clips: list[str] = field(default_factory=list)
+    """The video files."""
+    box: list[float] = field(default_factory=list)
+    """x, y, width, height of the head in pixels of the upright frame, for every clip; empty = MediaPipe
+    finds it."""
+    focal_px: float = 0.0
+    """Focal length in pixels of the full frame; 0 = a guess of 1.2 times the longer side, which is logged."""
+    image_size: int = 128
+    """Side of the square crops, pixels."""
+    window_offsets_s: list[float] = field(default_factory=lambda: [0.0, 0.0334])
+    """A window holds the frames nearest to these times after its first frame, seconds."""
+    batch_size: int = 8
+    """Windows a batch, on each rank."""
+
+
+class ClipInfo(NamedTuple):
+    """What is known of a clip. time_s (F,) float64; intrinsics (3, 3) of the full frame, upright."""
+
+    path: Path
+    time_s: Tensor
+    box: Box
+    width: int
+    height: int
+    intrinsics: Tensor
+    focal_is_guessed: bool
+
+
+class WildClips(pl.LightningDataModule):
+    """Decodes each clip once in ``setup``, frame by frame, and keeps only the crops, as bytes.
+
+    The box stays where it is through the clip. The principal point is taken as the picture's centre.
+
+    Args:
+        settings: see ``WildClipsSettings``.
+        seed: of the order of the batches.
+    """
+
+    def __init__(self, settings: WildClipsSettings, seed: int) -> None:
+        super().__init__()
+        self._settings, self._seed = settings, seed
+        self._clips: list[ClipInfo] | None = None
+        self._crops, self._first, self._time_s = torch.empty(0), torch.empty(0), torch.empty(0)
+        self._intrinsics = torch.empty(0)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads the clips; a second call does nothing. Raises InputError where one cannot be used."""
+        if self._clips is not None:
+            return
+        _check(self._settings)
+        crops, clips = [], []
+        for path in map(Path, self._settings.clips):
+            info = probe(path)
+            box = _square(path, self._settings.box, info) if self._settings.box else detect_box(path)
+            crop, time_s = read_crops(path, box, self._settings.image_size, info.frame_count)
+            crops.append(crop)
+            clips.append(_clip_info(path, time_s, box, info, self._settings.focal_px))
+        lengths = torch.tensor([len(clip.time_s) for clip in clips])
+        self._crops, self._time_s = torch.cat(crops), torch.cat([clip.time_s for clip in clips])
+        self._first = lengths.cumsum(0) - lengths
+        self._intrinsics = torch.stack(
+            [crop_intrinsics(clip.intrinsics, torch.tensor(clip.box), self._settings.image_size) for clip in clips]
+        )
+        self._clips = clips
+
+    @property
+    def clip_infos(self) -> list[ClipInfo]:
+        """The clips, in the order of the settings."""
+        if self._clips is None:
+            raise RuntimeError("WildClips.setup() has not run yet")
+        return self._clips
+
+    def train_dataloader(self) -> ShuffledBatches[ClipBatch]:
+        """Windows of all clips, shuffled. Raises InputError where they fill no batch."""
+        offsets = self._settings.window_offsets_s
+        windows = self._windows(offsets)
+        if not len(windows):
+            raise InputError(
+                "window_offsets_s",
+                "offsets of at least a frame interval that fit into a clip",
+                str(offsets),
+                "raise the last one to the frame interval, or use a longer clip",
+            )
+        loader = ShuffledBatches(
+            len(windows), self._settings.batch_size, lambda index: self._batch(windows[index]), self._seed
+        )
+        if len(loader) == 0:
+            raise InputError(
+                "batch_size",
+                f"at most the {len(windows)} windows over all ranks",
+                str(self._settings.batch_size),
+                "lower it",
+            )
+        return loader
+
+    def predict_dataloader(self) -> OrderedBatches[ClipBatch]:
+        """Every frame of every clip in order, as windows of one frame."""
+        windows = self._windows([0.0])
+        return OrderedBatches(len(windows), self._settings.batch_size, lambda index: self._batch(windows[index]))
+
+    def _windows(self, offsets_s: list[float]) -> Tensor:
+        """(W, T) positions in the crops of all clips; no window spans two clips."""
+        return torch.cat(
+            [
+                find_windows(clip.time_s, offsets_s) + first
+                for clip, first in zip(self.clip_infos, self._first, strict=True)
+            ]
+        )
+
+    def _batch(self, window: Tensor) -> ClipBatch:
+        clip = torch.searchsorted(self._first, window[:, 0].contiguous(), right=True) - 1
+        return ClipBatch(
+            image=self._crops[window].permute(0, 1, 4, 2, 3).float().div_(255),
+            intrinsics=self._intrinsics[clip].unsqueeze(1).repeat(1, window.shape[1], 1, 1),
+            time_s=self._time_s[window],
+            clip=clip,
+            frame=window - self._first[clip].unsqueeze(1),
+        )
+
+
+def read_crops(path: Path, box: Box, size: int, frame_count: int) -> tuple[Tensor, Tensor]:
+    """Crops (F, size, size, 3) uint8 and time stamps (F,) float64 of a clip, read frame by frame.
+
+    Args:
+        frame_count: for the progress bar; 0 = not known.
+    """
+    crops, times = [], []
+    with tqdm(total=frame_count or None, desc=path.name, unit="frame", disable=None) as bar:
+        for frame in read_frames(path):
+            crops.append(torch.from_numpy(crop_image(frame.image, box, size)))
+            times.append(frame.time_s)
+            bar.update()
+    return torch.stack(crops), torch.tensor(times, dtype=torch.float64)
+
+
+def _clip_info(path: Path, time_s: Tensor, box: Box, info: VideoInfo, focal_px: float) -> ClipInfo:
+    focal = focal_px or GUESSED_FOCAL_OVER_SIDE * max(info.width, info.height)
+    if not focal_px:
+        logger.warning(
+            "%s: no focal length given, %.0f px assumed (%.1f x the longer side); depth is as uncertain as that",
+            path,
+            focal,
+            GUESSED_FOCAL_OVER_SIDE,
+        )
+    intrinsics = torch.tensor(
+        [[focal, 0.0, (info.width - 1) / 2], [0.0, focal, (info.height - 1) / 2], [0.0, 0.0, 1.0]]
+    )
+    return ClipInfo(path, time_s, box, info.width, info.height, intrinsics, not focal_px)
+
+
+def _square(path: Path, box: list[float], info: VideoInfo) -> Box:
+    """The box, its shorter side extended: a crop must not squeeze the face."""
+    x, y, width, height = box
+    if x >= info.width or y >= info.height or x + width <= 0 or y + height <= 0:
+        raise InputError(
+            "box",
+            f"a box in the {info.width} x {info.height} picture of {path}",
+            str(box),
+            "give x, y, w, h in pixels of the upright frame",
+        )
+    side = max(width, height)
+    if width != height:
+        logger.info("%s: box extended to a square of %.1f px", path, side)
+    return (x + (width - side) / 2, y + (height - side) / 2, side, side)
+
+
+def _check(settings: WildClipsSettings) -> None:
+    if not settings.clips:
+        raise InputError("clips", "at least one video file", "none", "name a clip")
+    if settings.box and (len(settings.box) != 4 or min(settings.box[2:]) <= 0):
+        raise InputError(
+            "box",
+            "x, y, w, h with a positive width and height",
+            str(list(settings.box)),
+            "give four numbers in pixels, or none",
+        )
+    if settings.focal_px < 0 or settings.image_size < 8 or settings.batch_size < 1:
+        got = f"{settings.focal_px}, {settings.image_size}, {settings.batch_size}"
+        raise InputError("focal_px, image_size, batch_size", "0 or more, 8 or more, 1 or more", got, "correct them")
+    if not settings.window_offsets_s:
+        raise InputError("window_offsets_s", "at least one offset in seconds", "none", "give [0.0] for single frames")

@@ -1,0 +1,26 @@
+"""Reads an experiment, builds its stages, runs what was not run before, and shows what came out.
+
+==================  ==========================================================================
+``cli``             the command line: ``steadyface run | track | evaluate | studio | check``
+``settings``        what an experiment YAML may say: one dataclass, composed of the stages' own
+``resolve``         YAML + ``extends:`` + ``key=value`` -> that dataclass, all faults at once
+``plan``            which stages an experiment needs, and the content hash of each
+``runs``            a stage's folder: state, code version, taken from there when it was finished
+``execution``       a stage exactly once, whatever was killed before, on one process or several
+``training``        the Lightning Trainer of a stage: W&B, checkpoints, resume
+``metrics_file``    ``metrics.csv``: every logged number, cut back on a resume
+``checkpoint_io``   checkpoints that are whole or absent
+``logs``            what goes to the console, what to ``log.txt``
+``joined_data``     clip windows and lab views in one loader
+``outcome``         ``stages.json``: where an experiment's checkpoints lie
+``stages``          studio, appearance, pretraining, adaptation
+``experiment``      the main path, on one screen
+``evaluation``      tracks every row of the table over the clips and scores it
+``summary``         summary.json and the printed table
+``studio``          the synthetic subject in a folder of the user's
+``tracking``        one clip through a trained model: states, vertices, overlay
+``report``          the self-contained HTML page
+==================  ==========================================================================
+
+A new stage is a function in ``stages``, an entry in ``plan`` and a field in ``settings``.
+"""

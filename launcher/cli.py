@@ -1,0 +1,206 @@
+"""The command line: ``steadyface run | track | evaluate | studio | check``.
+
+A fault in what the user gave is one line on stderr (expected, got, remedy) and exit code 2.
+Each command imports what it needs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from steadyface import __version__
+from steadyface.errors import InputError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, or 2 after a fault in the input."""
+    arguments = build_parser().parse_args(argv)
+    code = 0
+    try:
+        arguments.command(arguments)
+    except* InputError as group:
+        code = 2
+        for fault in leaves(group):
+            print(f"steadyface: {' '.join(str(fault).split())}", file=sys.stderr)
+    return code
+
+
+def leaves(group: BaseExceptionGroup) -> list[BaseException]:
+    """The single errors of a group, however they are nested."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="steadyface",
+        description="Track a face performance with a person's own face model, adapted to the clip.",
+    )
+    parser.add_argument("--version", action="version", version=f"steadyface {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_run(commands)
+    add_track(commands)
+    add_evaluate(commands)
+    add_studio(commands)
+    add_check(commands)
+    return parser
+
+
+def add_command(
+    commands: argparse._SubParsersAction,
+    name: str,
+    action: Callable[[argparse.Namespace], None],
+    what: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    """A sub-command whose help ends with an example."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=what,
+        description=what,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=action)
+    return parser
+
+
+def add_run(commands: argparse._SubParsersAction) -> None:
+    parser = add_command(
+        commands,
+        "run",
+        run,
+        "Run an experiment: train, adapt, track, compare. What was done before is reused.",
+        "steadyface run experiments/demo.yaml adaptation.steps=200 'seeds=[0,1,2]'",
+    )
+    parser.add_argument("experiment", type=Path, metavar="EXPERIMENT.yaml")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace the file's")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the resolved settings and the stages, run nothing"
+    )
+
+
+def add_track(commands: argparse._SubParsersAction) -> None:
+    parser = add_command(
+        commands,
+        "track",
+        track,
+        "Track a clip: writes track.npz (states, vertices) and overlay.mp4.",
+        "steadyface track my_clip.mp4 --run runs/demo --box 120,80,360,360 --focal 620",
+    )
+    parser.add_argument("clip", type=Path, metavar="CLIP")
+    parser.add_argument(
+        "--run", type=Path, required=True, help="an experiment's or a stage's folder, or a checkpoint"
+    )
+    parser.add_argument(
+        "--box",
+        metavar="X,Y,W,H",
+        help="the head in the upright frame, pixels; without it MediaPipe finds it",
+    )
+    parser.add_argument(
+        "--focal", type=float, default=0.0, metavar="PX", help="focal length of the full frame, pixels"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write; tracked/<clip's name> by default"
+    )
+
+
+def add_evaluate(commands: argparse._SubParsersAction) -> None:
+    parser = add_command(
+        commands,
+        "evaluate",
+        evaluate,
+        "Score the networks of a finished experiment again: table, summary.json, report.html.",
+        "steadyface evaluate runs/demo",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of an experiment")
+
+
+def add_studio(commands: argparse._SubParsersAction) -> None:
+    parser = add_command(
+        commands,
+        "studio",
+        studio,
+        "Write a synthetic lab capture and phone clips with their truth.",
+        "steadyface studio my_studio identity_seed=3 lab_frames=60",
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="a folder that does not exist yet")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="studio settings")
+
+
+def add_check(commands: argparse._SubParsersAction) -> None:
+    parser = add_command(
+        commands,
+        "check",
+        check,
+        "Say what is in a clip or a lab capture, what is missing, and whether it can be used.",
+        "steadyface check my_clip.mp4",
+    )
+    parser.add_argument("path", type=Path, metavar="CLIP-OR-CAPTURE")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from launcher.experiment import describe_experiment, run_experiment
+    from launcher.logs import quiet_console
+    from launcher.settings import load_experiment
+
+    quiet_console()
+    experiment = load_experiment(arguments.experiment, arguments.overrides)
+    if arguments.dry_run:
+        print(describe_experiment(experiment))
+    else:
+        run_experiment(experiment)
+
+
+def track(arguments: argparse.Namespace) -> None:
+    from launcher.tracking import track_to_files
+
+    out = arguments.out or Path("tracked", arguments.clip.stem)
+    track_to_files(arguments.clip, arguments.run, parse_box(arguments.box), arguments.focal, out)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    from launcher.evaluation import evaluate as evaluate_run
+
+    evaluate_run(arguments.run)
+
+
+def studio(arguments: argparse.Namespace) -> None:
+    from launcher.studio import write_studio
+
+    write_studio(arguments.out, arguments.overrides)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    from steadyface.capture.check import check_path
+
+    for line in check_path(arguments.path):
+        print(line)
+
+
+def parse_box(text: str | None) -> list[float]:
+    """``"x,y,w,h"`` as four numbers; empty without a text.
+
+    >>> parse_box("120,80,360,360")
+    [120.0, 80.0, 360.0, 360.0]
+    """
+    if text is None:
+        return []
+    try:
+        box = [float(part) for part in text.split(",")]
+    except ValueError:
+        box = []
+    if len(box) != 4 or not all(side > 0 for side in box[2:]):
+        remedy = "write --box 120,80,360,360"
+        raise InputError("--box", "four numbers x,y,w,h with w and h above 0", f"'{text}'", remedy)
+    return box
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The main path: what ``steadyface run`` does, on one screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from launcher.evaluation import evaluate
+from launcher.execution import disconnect, is_main_process, say
+from launcher.outcome import Outcome, save_outcome
+from launcher.plan import Plan, describe_plan, make_plan
+from launcher.runs import make_folder, write_atomically
+from launcher.settings import Experiment, to_yaml
+from launcher.stages import StageRunner
+
+
+def run_experiment(experiment: Experiment) -> Path:
+    """Train, adapt, track and compare; what was done before is taken from its folder.
+
+    Returns:
+        The experiment's folder: ``summary.json``, ``report.html``, ``tracks/``, a folder a stage.
+    """
+    plan = make_plan(experiment)
+    folder = Path(experiment.runs) / experiment.name
+    make_folder(folder)
+    outcome = run_stages(experiment, plan)
+    disconnect()
+    if is_main_process():
+        write_atomically(folder / "experiment.yaml", to_yaml(experiment))
+        save_outcome(outcome, folder)
+        evaluate(folder)
+    return folder
+
+
+def run_stages(experiment: Experiment, plan: Plan) -> Outcome:
+    """Studio, face model, source network, then every row of the table under every seed."""
+    runner = StageRunner(experiment, plan)
+    results = []
+    if plan.studio is not None:
+        results.append(runner.run_studio(plan.studio))
+    source = plan.source_checkpoint
+    if plan.appearance is not None and plan.pretraining is not None:
+        appearance = runner.run_appearance(plan.appearance)
+        pretraining = runner.run_pretraining(plan.pretraining, appearance.checkpoint)
+        results += [appearance, pretraining]
+        source = pretraining.checkpoint
+    assert source is not None  # a plan without the two stages has a given checkpoint
+    adapted = {}
+    for (variant, seed), stage in plan.adaptations.items():
+        result = runner.run_adaptation(stage, source, variant, seed)
+        results.append(result)
+        adapted[variant, seed] = result.checkpoint
+    reused = sum(result.reused for result in results)
+    say(f"{len(results)} stages done, {reused} of them taken from earlier runs")
+    return Outcome(
+        runner.studio_folder, source, adapted, {result.label: result.seconds for result in results}
+    )
+
+
+def describe_experiment(experiment: Experiment) -> str:
+    """The resolved settings and the stages, each done or to run: what ``--dry-run`` prints."""
+    stages = describe_plan(make_plan(experiment), Path(experiment.runs))
+    return "\n".join([to_yaml(experiment), "# stages", *(f"# {line.strip()}" for line in stages)])

@@ -1,0 +1,35 @@
+"""Unlabelled clip windows and labelled lab views in one loader, as the adaptation takes them."""
+
+from __future__ import annotations
+
+from pytorch_lightning import LightningDataModule
+from pytorch_lightning.utilities import CombinedLoader
+
+from datamodules.batches import OrderedBatches
+from datamodules.lab_captures import LabCaptures
+from datamodules.wild_clips import WildClips
+from steadyface.types import ClipBatch
+
+
+class ClipsBesideLab(LightningDataModule):
+    """Batches ``{"clip": ClipBatch, "lab": LabBatch}``; the shorter of the two starts over.
+
+    Lab views in every batch keep the encoder from forgetting what the lab taught it.
+    """
+
+    def __init__(self, clips: WildClips, lab: LabCaptures) -> None:
+        super().__init__()
+        self._clips, self._lab = clips, lab
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads both; what was read before is not read again."""
+        self._clips.setup(stage)
+        self._lab.setup(stage)
+
+    def train_dataloader(self) -> CombinedLoader:
+        loaders = {"clip": self._clips.train_dataloader(), "lab": self._lab.train_dataloader()}
+        return CombinedLoader(loaders, "max_size_cycle")
+
+    def val_dataloader(self) -> OrderedBatches[ClipBatch]:
+        """Every frame of the clips in order: what the callbacks watch, without truth."""
+        return self._clips.predict_dataloader()

@@ -1,0 +1,146 @@
+"""Which stages an experiment needs, in order, and what decides the result of each.
+
+The hash of a stage covers its own settings, its data's settings and the hashes of its inputs, so a
+changed adaptation leaves the source network as it was, and a changed lab capture makes both anew.
+What changes no result (worker processes, threads, logging intervals, paths) is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from launcher.outcome import ADAPTED, find_checkpoint
+from launcher.runs import Stage, find_finished, fingerprint
+from launcher.settings import STUDIO, Experiment, variant_settings
+from steadyface.errors import InputError
+
+NO_RESULT = {"folder", "clips", "workers", "processes"}
+DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages of an experiment; None where it needs none.
+
+    source_checkpoint: the given file to adapt from, None when the source network is trained here.
+    adaptations: (variant, seed) -> stage, the variant ``adapted`` first.
+    """
+
+    studio: Stage | None
+    appearance: Stage | None
+    pretraining: Stage | None
+    source_checkpoint: Path | None
+    adaptations: dict[tuple[str, int], Stage]
+
+    def stages(self) -> Iterator[Stage]:
+        """Every stage in the order in which they run."""
+        for stage in (self.studio, self.appearance, self.pretraining):
+            if stage is not None:
+                yield stage
+        yield from self.adaptations.values()
+
+
+def make_plan(experiment: Experiment) -> Plan:
+    """The plan of an experiment; reads no data, only the names, sizes and times of given files.
+
+    Raises:
+        InputError: for a given file or folder that is not there.
+    """
+    studio = plan_studio(experiment)
+    lab_input = input_hash(experiment.lab.folder, studio)
+    clip_inputs = [input_hash(clip, studio) for clip in experiment.clips.clips]
+    check_held_out(experiment)
+    appearance = pretraining = source = None
+    if experiment.source:
+        source = find_checkpoint(Path(experiment.source))
+        source_input = fingerprint(source)
+    else:
+        appearance = plan_appearance(experiment, lab_input)
+        pretraining = plan_pretraining(experiment, lab_input, appearance)
+        source_input = pretraining.digest
+    inputs = {"lab": lab_input, "source": source_input}
+    inputs |= {f"clip {index}": digest for index, digest in enumerate(clip_inputs)}
+    rows = [(name, seed) for name in (ADAPTED, *experiment.variants) for seed in experiment.seeds]
+    adaptations = {row: plan_adaptation(experiment, *row, inputs) for row in rows}
+    return Plan(studio, appearance, pretraining, source, adaptations)
+
+
+def plan_studio(experiment: Experiment) -> Stage | None:
+    """The studio's stage when some path of the experiment lies in its folder."""
+    references = (experiment.lab.folder, *experiment.clips.clips, experiment.evaluation.held_out_clip)
+    if not any(reference.startswith(STUDIO) for reference in references):
+        return None
+    return Stage("studio", "studio", data_settings(experiment.studio))
+
+
+def plan_appearance(experiment: Experiment, lab_input: str) -> Stage:
+    """The training of the face model."""
+    settings = {
+        "appearance": asdict(experiment.appearance),
+        "lab": data_settings(experiment.lab),
+        **machine_settings(experiment),
+    }
+    return Stage("appearance", "appearance", settings, {"lab": lab_input})
+
+
+def plan_pretraining(experiment: Experiment, lab_input: str, appearance: Stage) -> Stage:
+    """The training of the source encoder under the finished face model."""
+    settings = {
+        "pretraining": asdict(experiment.pretraining),
+        "lab": data_settings(experiment.lab),
+        **machine_settings(experiment),
+    }
+    return Stage("pretraining", "pretraining", settings, {"lab": lab_input, "decoder": appearance.digest})
+
+
+def plan_adaptation(experiment: Experiment, variant: str, seed: int, inputs: dict[str, str]) -> Stage:
+    """One adaptation: a row of the table under one seed."""
+    settings = {
+        "adaptation": asdict(variant_settings(experiment, variant, seed)),
+        "clips": data_settings(experiment.clips),
+        "lab": data_settings(experiment.lab),
+        **machine_settings(experiment),
+    }
+    return Stage("adaptation", f"{variant}, seed {seed}", settings, inputs)
+
+
+def machine_settings(experiment: Experiment) -> dict[str, Any]:
+    return {"accelerator": experiment.trainer.accelerator, "devices": experiment.trainer.devices}
+
+
+def data_settings(settings: Any) -> dict[str, Any]:
+    """A section without what changes no result: paths (the input's hash covers them) and workers."""
+    return {key: value for key, value in asdict(settings).items() if key not in NO_RESULT}
+
+
+def input_hash(reference: str, studio: Stage | None) -> str:
+    """The hash of what a path refers to: a part of the studio's output, or files that are given."""
+    if reference.startswith(STUDIO) and studio is not None:
+        return f"{studio.digest}/{reference.removeprefix(STUDIO)}"
+    return fingerprint(Path(reference))
+
+
+def check_held_out(experiment: Experiment) -> None:
+    clip = experiment.evaluation.held_out_clip
+    if clip and not clip.startswith(STUDIO) and not Path(clip).is_file():
+        raise InputError(clip, "a video file", "no such file", "correct evaluation.held_out_clip")
+
+
+def locate(reference: str, studio_folder: Path | None) -> Path:
+    """Where a path of the experiment lies once the studio's folder is known."""
+    if reference.startswith(STUDIO) and studio_folder is not None:
+        return studio_folder / DATA / reference.removeprefix(STUDIO)
+    return Path(reference)
+
+
+def describe_plan(plan: Plan, runs: Path) -> list[str]:
+    """A line a stage: done (and where) or to run."""
+    lines = []
+    for stage in plan.stages():
+        folder = find_finished(runs, stage)
+        state = f"done in {folder}" if folder else "to run"
+        lines.append(f"  {stage.folder_name:26} {stage.label:24} {state}")
+    return lines

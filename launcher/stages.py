@@ -1,0 +1,143 @@
+"""The stages: each builds its data and its module, and trains it in its run folder.
+
+Every stage is taken from an earlier run where its hash says that nothing changed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from pytorch_lightning import Callback, LightningDataModule, LightningModule
+
+from callbacks.collapse_guard import CollapseGuard
+from callbacks.progress import StageProgress
+from callbacks.temporal_stability import TemporalStability
+from callbacks.tracking_video import TrackingVideo
+from callbacks.vertex_error import VertexError
+from datamodules.lab_captures import LabCaptures
+from datamodules.wild_clips import WildClips, WildClipsSettings
+from launcher.execution import execute
+from launcher.joined_data import ClipsBesideLab
+from launcher.outcome import ADAPTED
+from launcher.plan import DATA, Plan, locate
+from launcher.runs import RunRecord, Stage, StageResult
+from launcher.settings import Experiment, to_yaml, variant_settings
+from launcher.training import prepare_process, train
+from lightning_modules.adaptation import WildAdaptation
+from lightning_modules.appearance import AppearanceTraining
+from lightning_modules.pretraining import LabPretraining
+from steadyface.errors import InputError
+from steadyface.studio.generate import generate_studio
+
+LAB_MONITOR = "val/vertex_error_mm"  # over held-out segments and cameras
+
+
+class StageRunner:
+    """Runs the stages of one experiment; the lab capture is read once for all of them.
+
+    Args:
+        experiment: resolved and checked.
+        plan: of that experiment.
+    """
+
+    def __init__(self, experiment: Experiment, plan: Plan) -> None:
+        self.experiment, self.plan = experiment, plan
+        self.studio_folder: Path | None = None
+        self._resolved = to_yaml(experiment)
+
+    def run_studio(self, stage: Stage) -> StageResult:
+        """Write the synthetic lab capture and clips into ``data/`` of the stage's folder."""
+
+        def work(folder: Path, record: RunRecord) -> None:
+            # What an interrupted attempt left is not a capture; it is written anew.
+            shutil.rmtree(folder / DATA, ignore_errors=True)
+            generate_studio(self.experiment.studio, folder / DATA)
+
+        result = execute(stage, self._runs, self.experiment.name, self._resolved, work)
+        self.studio_folder = result.folder
+        return result
+
+    def run_appearance(self, stage: Stage) -> StageResult:
+        """Train the face model on the lab capture."""
+
+        def work(folder: Path, record: RunRecord) -> None:
+            prepare_process(self.experiment.trainer, self.experiment.appearance.seed)
+            self.lab.setup("fit")
+            module = AppearanceTraining(self.experiment.appearance, self.lab.statistics)
+            self._train(module, self.lab, self.experiment.appearance.steps, folder, record, [VertexError()])
+
+        return execute(stage, self._runs, self.experiment.name, self._resolved, work)
+
+    def run_pretraining(self, stage: Stage, decoder: Path) -> StageResult:
+        """Train the source encoder on the lab capture, under the frozen face model of ``decoder``."""
+
+        def work(folder: Path, record: RunRecord) -> None:
+            prepare_process(self.experiment.trainer, self.experiment.pretraining.seed)
+            module = LabPretraining(self.experiment.pretraining, str(decoder))
+            self._train(module, self.lab, self.experiment.pretraining.steps, folder, record, [VertexError()])
+
+        return execute(stage, self._runs, self.experiment.name, self._resolved, work)
+
+    def run_adaptation(self, stage: Stage, source: Path, variant: str, seed: int) -> StageResult:
+        """Adapt the encoder of ``source`` to the clips, without labels, as one row of the table."""
+
+        def work(folder: Path, record: RunRecord) -> None:
+            prepare_process(self.experiment.trainer, seed)
+            settings = variant_settings(self.experiment, variant, seed)
+            module = WildAdaptation(settings, str(source))
+            check_crop_size(self.experiment.clips, module.learner.settings.image_size, source)
+            data = ClipsBesideLab(WildClips(self._clip_settings, seed), self.lab)
+            # A row of the table that is meant to fail shall be seen failing; an adaptation shall not.
+            guard = CollapseGuard(action="stop" if variant == ADAPTED else "flag")
+            self._train(
+                module, data, settings.steps, folder, record, [TemporalStability(), TrackingVideo(), guard]
+            )
+
+        return execute(stage, self._runs, self.experiment.name, self._resolved, work)
+
+    @cached_property
+    def lab(self) -> LabCaptures:
+        """The lab capture, shared by the stages: its pictures are decoded once a process."""
+        folder = locate(self.experiment.lab.folder, self.studio_folder)
+        return LabCaptures(replace(self.experiment.lab, folder=str(folder)), self.experiment.appearance.seed)
+
+    @property
+    def _runs(self) -> Path:
+        return Path(self.experiment.runs)
+
+    @property
+    def _clip_settings(self) -> WildClipsSettings:
+        clips = [str(locate(clip, self.studio_folder)) for clip in self.experiment.clips.clips]
+        return replace(self.experiment.clips, clips=clips)
+
+    def _train(
+        self,
+        module: LightningModule,
+        data: LightningDataModule,
+        steps: int,
+        folder: Path,
+        record: RunRecord,
+        callbacks: list[Callback],
+    ) -> None:
+        train(
+            module,
+            data,
+            steps=steps,
+            # The clips have no truth to choose a best checkpoint by.
+            monitor=LAB_MONITOR if data is self.lab else "",
+            folder=folder,
+            record=record,
+            settings=self.experiment.trainer,
+            wandb_settings=self.experiment.wandb,
+            callbacks=[StageProgress(record.label), *callbacks],
+        )
+
+
+def check_crop_size(clips: WildClipsSettings, size: int, source: Path) -> None:
+    """Refuse crops of another size than the source network sees."""
+    if clips.image_size != size:
+        expected, got = f"{size}, the crop that {source} sees", str(clips.image_size)
+        raise InputError("clips.image_size", expected, got, f"write clips.image_size={size}")

@@ -1,0 +1,116 @@
+"""One clip through a trained model: ``steadyface track``, and the tracks that evaluation scores."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from datamodules.wild_clips import ClipInfo, WildClips, WildClipsSettings
+from launcher.outcome import find_checkpoint
+from launcher.runs import make_folder
+from steadyface.errors import InputError
+from steadyface.geometry.cameras import view_direction
+from steadyface.networks.checkpoints import load_networks
+from steadyface.networks.face_model import FaceModel
+from steadyface.networks.state_encoder import StateEncoder
+from steadyface.tracking.overlay import write_overlay_video
+from steadyface.tracking.track import Track
+from steadyface.tracking.tracker import FOREIGN_RESIDUAL, shows_somebody_else, track_clip
+from steadyface.types import SubjectStatistics
+
+
+class Networks(NamedTuple):
+    """A subject's face model and the encoder that drives it, ready to track on the CPU."""
+
+    statistics: SubjectStatistics
+    face_model: FaceModel
+    encoder: StateEncoder
+
+
+class TrackedClip(NamedTuple):
+    """A clip's track, and the clip as it was read: path, box, intrinsics."""
+
+    track: Track
+    clip: ClipInfo
+
+
+def load_tracker(checkpoint: Path) -> Networks:
+    """The networks of a source or adapted checkpoint.
+
+    Raises:
+        InputError: for a file that is none, or that holds a face model without an encoder.
+    """
+    statistics, face_model, encoder = load_networks(checkpoint)
+    if encoder is None:
+        remedy = "give a run that was pretrained or adapted"
+        raise InputError(checkpoint, "a checkpoint with an encoder", "a face model alone", remedy)
+    return Networks(statistics, face_model.eval(), encoder.eval())
+
+
+def track_one(networks: Networks, clip: Path, box: Sequence[float], focal_px: float) -> TrackedClip:
+    """Track every frame of a clip.
+
+    Args:
+        networks: of `load_tracker`.
+        clip: the video.
+        box: x, y, w, h of the head in pixels of the upright frame; empty: MediaPipe finds it.
+        focal_px: of the full frame; 0 = a guess, which is said.
+    """
+    settings = WildClipsSettings(
+        clips=[str(clip)], box=list(box), focal_px=focal_px, image_size=networks.encoder.settings.image_size
+    )
+    data = WildClips(settings, seed=0)
+    data.setup("predict")
+    (info,) = data.clip_infos
+    return TrackedClip(track_clip(*networks, data.predict_dataloader(), info.intrinsics), info)
+
+
+def track_to_files(clip: Path, run: Path, box: Sequence[float], focal_px: float, out: Path) -> None:
+    """Write ``track.npz`` and ``overlay.mp4`` into ``out``; says so when the face is not the model's."""
+    networks = load_tracker(find_checkpoint(run))
+    tracked = track_one(networks, clip, box, focal_px)
+    make_folder(out)
+    tracked.track.save(out / "track.npz")
+    textures = ModelTextures(networks, tracked.track)
+    write_overlay_video(clip, tracked.track, networks.statistics, out / "overlay.mp4", textures)
+    warn_of_another_face(clip, networks, tracked.track)
+    print(f"{len(tracked.track)} frames tracked: {out / 'track.npz'}, {out / 'overlay.mp4'}")
+
+
+class ModelTextures:
+    """The model's texture of a frame of a track, (3, U, U) linear, as the camera of that frame sees it."""
+
+    def __init__(self, networks: Networks, track: Track) -> None:
+        self._model, self._track = networks.face_model, track
+
+    @torch.no_grad()
+    def __call__(self, index: int) -> Tensor:
+        frame = slice(index, index + 1)
+        view = view_direction(self._track.rotation[frame], self._track.translation[frame])
+        return self._model.decode(self._track.latent[frame], self._model.clamp_view(view))[1][0]
+
+
+def residual_range(networks: Networks, track: Track) -> tuple[float, float]:
+    """The track's median texture residual, and the largest one that the lab's own person reaches."""
+    residual = track.texture_residual[torch.isfinite(track.texture_residual)]
+    median = float(residual.median()) if len(residual) else math.nan
+    return median, float(networks.encoder.lab_residual[1]) * FOREIGN_RESIDUAL
+
+
+def warn_of_another_face(clip: Path, networks: Networks, track: Track) -> None:
+    """Say on stderr that the tracked face is not the one that the model was learned from."""
+    if not shows_somebody_else(networks.encoder, track):
+        return
+    median, limit = residual_range(networks, track)
+    print(
+        f"warning: {clip}: this is not the model's person, or the box misses the face: "
+        f"texture residual {median:.2f}, the lab's range ends at {limit:.2f}. "
+        "The mesh follows the picture as far as this model can; it is not this person's face.",
+        file=sys.stderr,
+    )

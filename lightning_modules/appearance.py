@@ -1,0 +1,95 @@
+"""Stage 1: the deep appearance model of one subject, learned from lab captures (Lombardi et al. 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from lightning_modules.schedule import cosine_schedule
+from steadyface.losses.robust import masked_mean
+from steadyface.networks.checkpoints import describe_networks
+from steadyface.networks.face_model import FaceModel, FaceModelSettings
+from steadyface.randomness import drawing
+from steadyface.types import LabBatch, SubjectStatistics
+
+
+@dataclass
+class AppearanceSettings:
+    """What the face model learns by."""
+
+    steps: int = 900  # optimiser steps
+    learning_rate: float = 1.0e-3  # Adam's, at its highest
+    geometry_weight: float = 1.0  # squared error of vertices, in deviations
+    texture_weight: float = 0.5  # squared error of seen texels, in deviations
+    divergence_weight: float = 1.0e-3  # of the posterior from the unit Gaussian, per number
+    seed: int = 0  # of weights and draws
+    model: FaceModelSettings = field(default_factory=FaceModelSettings)
+
+
+class AppearanceTraining(pl.LightningModule):
+    """Trains a FaceModel to give back every view of the lab.
+
+    Args:
+        settings: weights and sizes.
+        statistics: of the subject, from the data module.
+    """
+
+    def __init__(self, settings: AppearanceSettings, statistics: SubjectStatistics) -> None:
+        super().__init__()
+        self.settings, self.statistics = settings, statistics
+        with drawing(settings.seed, "weights"):
+            self.face_model = FaceModel(statistics, settings.model)
+
+    def setup(self, stage: str) -> None:
+        """Before any checkpoint is restored: start the mesh layers from the lab's principal components."""
+        source = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and source is not None:
+            meshes = torch.cat([batch.vertices for batch in source.instants()])
+            with drawing(self.settings.seed, "components"):
+                self.face_model.start_from_principal_components(meshes)
+
+    def training_step(self, batch: LabBatch, batch_index: int) -> Tensor:
+        posterior = self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask)
+        with drawing(self.settings.seed, "latent", self.global_step, self.global_rank):
+            latent = posterior.sample()
+        geometry, texture = self._errors(batch, latent)
+        divergence = 0.5 * (
+            posterior.mean.square() + posterior.log_variance.exp() - 1.0 - posterior.log_variance
+        ).mean()
+        self.log_dict({"train/geometry": geometry, "train/texture": texture, "train/divergence": divergence})
+        settings = self.settings
+        return (
+            settings.geometry_weight * geometry
+            + settings.texture_weight * texture
+            + settings.divergence_weight * divergence
+        )
+
+    def _errors(self, batch: LabBatch, latent: Tensor) -> tuple[Tensor, Tensor]:
+        model = self.face_model
+        vertices, texture = model.decode(latent, batch.view_direction)
+        texture = model.correct_camera(texture, batch.camera)
+        geometry = ((vertices - batch.vertices) / model.vertex_std).square().mean()
+        difference = ((texture - batch.texture) / model.texture_std).square()
+        return geometry, masked_mean(difference, batch.texture_mask)
+
+    def validation_step(self, batch: LabBatch, batch_index: int) -> dict[str, Tensor]:
+        """Held-out segments and cameras, from the posterior's mean."""
+        latent = self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
+        geometry, texture = self._errors(batch, latent)
+        self.log_dict({"val/geometry": geometry, "val/texture": texture}, sync_dist=True, batch_size=len(latent))
+        return {
+            "vertices": self.face_model.decode_vertices(latent), "target_vertices": batch.vertices,
+            "rotation": batch.rotation, "translation": batch.translation,
+            "target_rotation": batch.rotation, "target_translation": batch.translation,
+        }
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.Adam(self.face_model.parameters(), self.settings.learning_rate)
+        return cosine_schedule(optimizer, self.settings.steps, warmup=min(50, self.settings.steps))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["networks"] = describe_networks(self.statistics, self.face_model, None)

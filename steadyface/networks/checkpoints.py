@@ -1,0 +1,56 @@
+"""Networks to and from a stage's checkpoint: plain containers only, so that it loads without running code."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from steadyface.errors import InputError
+from steadyface.networks.face_model import FaceModel, FaceModelSettings
+from steadyface.networks.state_encoder import StateEncoder, StateEncoderSettings
+from steadyface.types import SubjectStatistics
+
+
+def describe_networks(
+    statistics: SubjectStatistics, face_model: FaceModel, encoder: StateEncoder | None
+) -> dict[str, Any]:
+    """What a checkpoint holds beside the weights, to build the same networks again."""
+    return {
+        "statistics": {field.name: getattr(statistics, field.name) for field in fields(statistics)},
+        "face_model_settings": asdict(face_model.settings),
+        "encoder_settings": asdict(encoder.settings) if encoder is not None else None,
+    }
+
+
+def load_networks(path: str | Path) -> tuple[SubjectStatistics, FaceModel, StateEncoder | None]:
+    """Build the networks of a decoder, source or adapted checkpoint; the encoder is None in a decoder's.
+
+    Raises:
+        InputError: no file there, or not a checkpoint of one of the three stages.
+    """
+    if not Path(path).is_file():
+        raise InputError(path, "a checkpoint file", "nothing there", "give a run folder or its checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as fault:  # torch raises many kinds for a broken file
+        raise InputError(path, "a checkpoint of steadyface", f"an unreadable file ({type(fault).__name__})",
+                         "run the stage again") from fault
+    if "networks" not in content:
+        raise InputError(path, "a checkpoint of steadyface", "another program's", "give one that `run` wrote")
+    described, weights = content["networks"], content["state_dict"]
+    statistics = SubjectStatistics(**described["statistics"])
+    face_model = FaceModel(statistics, FaceModelSettings(**described["face_model_settings"]))
+    face_model.load_state_dict(_part(weights, "face_model."))
+    encoder = None
+    if described["encoder_settings"] is not None:
+        settings = StateEncoderSettings(**described["encoder_settings"])
+        encoder = StateEncoder(statistics, settings, face_model.settings.latent_size)
+        encoder.load_state_dict(_part(weights, "encoder."))
+    return statistics, face_model, encoder
+
+
+def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name[len(prefix):]: value for name, value in weights.items() if name.startswith(prefix)}

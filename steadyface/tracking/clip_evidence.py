@@ -1,0 +1,108 @@
+"""What a clip's frames say about states: textures unwrapped under them, and what the source remembers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from kornia.color import rgb_to_linear_rgb
+from torch import Tensor
+
+from steadyface.geometry.cameras import transform, view_direction
+from steadyface.geometry.texture_space import TexelMap, erode, unwrap, visibility
+from steadyface.networks.face_model import FaceModel
+from steadyface.networks.state_encoder import StateEncoder
+from steadyface.types import FaceState, SubjectStatistics
+
+
+class Observation(NamedTuple):
+    """B frames under B states.
+
+    Shapes: texture and model_texture (B, 3, U, U) linear; mask (B, 1, U, U), the source's, fixed;
+    inside (B, 1, U, U), 1 where the texel lies in the picture; pixels (B, 2, U, U), where it lies
+    there, 0 off the mesh; state, the states themselves; image_size, side of the crop.
+    """
+
+    texture: Tensor
+    model_texture: Tensor
+    mask: Tensor
+    inside: Tensor
+    pixels: Tensor
+    state: FaceState
+    image_size: int
+
+
+class Remembered(NamedTuple):
+    """What the frozen source said of B frames: latent (B, Z), pixels (B, 2, U, U), mask (B, 1, U, U)."""
+
+    latent: Tensor
+    pixels: Tensor
+    mask: Tensor
+
+
+class ClipEvidence:
+    """Unwraps frames under states, and renders the model's texture for them.
+
+    Args:
+        statistics: of the subject.
+        face_model: its frozen face model.
+    """
+
+    def __init__(self, statistics: SubjectStatistics, face_model: FaceModel) -> None:
+        self.face_model = face_model
+        self.texel_map = TexelMap.from_topology(
+            statistics.faces, statistics.uv, statistics.uv_faces, statistics.texture_size
+        )
+
+    def _map_on(self, device: torch.device) -> TexelMap:
+        if self.texel_map.corners.device != device:
+            self.texel_map = self.texel_map.to(device)
+        return self.texel_map
+
+    def place(self, state: FaceState) -> Tensor:
+        """Vertices of B states in the camera frame, (B, N, 3) mm."""
+        return transform(self.face_model.decode_vertices(state.latent), state.rotation, state.translation)
+
+    def observe(self, images: Tensor, intrinsics: Tensor, state: FaceState, mask: Tensor) -> Observation:
+        """Unwrap sRGB crops (B, 3, S, S) under states, over the source's mask (B, 1, U, U)."""
+        texel_map = self._map_on(images.device)
+        seen = unwrap(rgb_to_linear_rgb(images), self.place(state), intrinsics, texel_map)
+        view = self.face_model.clamp_view(view_direction(state.rotation, state.translation))
+        model = self.face_model.decode_texture_map(state.latent, view)
+        pixels = texel_map.scatter(seen.pixels)
+        return Observation(seen.texture, model, mask, seen.in_frame, pixels, state, images.shape[-1])
+
+    @torch.no_grad()
+    def remember(self, images: Tensor, intrinsics: Tensor, state: FaceState, erosion: int = 2) -> Remembered:
+        """What a source's states say of frames: where texels lie, and which are safely seen."""
+        texel_map, size = self._map_on(images.device), images.shape[-1]
+        placed = self.place(state)
+        mask = erode(visibility(placed, intrinsics, texel_map, size, size), erosion)
+        seen = unwrap(images, placed, intrinsics, texel_map)
+        return Remembered(state.latent, texel_map.scatter(seen.pixels), mask)
+
+
+class SourceMemory:
+    """Asks the source once for every frame of every clip; a frame's answer never changes.
+
+    Args:
+        source: the frozen encoder.
+        evidence: of the same subject.
+    """
+
+    def __init__(self, source: StateEncoder, evidence: ClipEvidence) -> None:
+        self.source, self.evidence = source, evidence
+        self._frames: dict[tuple[int, int], Remembered] = {}
+
+    @torch.no_grad()
+    def recall(self, keys: Tensor, images: Tensor, intrinsics: Tensor) -> Remembered:
+        """What the source said of frames named by keys (B, 2), clip and frame."""
+        names = [(int(clip), int(frame)) for clip, frame in keys.tolist()]
+        new = [row for row, name in enumerate(names) if name not in self._frames]
+        for row in new:
+            one = slice(row, row + 1)
+            # one frame at a time: a frame's answer must not depend on what else was in the batch
+            state = self.source(images[one], intrinsics[one])
+            found = self.evidence.remember(images[one], intrinsics[one], state)
+            self._frames[names[row]] = Remembered(*(value[0].clone() for value in found))
+        return Remembered(*(torch.stack(parts) for parts in zip(*(self._frames[name] for name in names))))

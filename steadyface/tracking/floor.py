@@ -1,0 +1,51 @@
+"""The decoder's own floor: the true pose, and the latent that brings the decoder nearest to the true mesh."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from steadyface.capture.clip_truth import ClipTruth
+from steadyface.geometry.alignment import align_rigid
+from steadyface.geometry.cameras import transform
+from steadyface.networks.face_model import FaceModel
+from steadyface.tracking.track import Track
+from steadyface.tracking.tracker import canonical_track
+from steadyface.types import FaceState, SubjectStatistics
+
+
+def decoder_floor(
+    statistics: SubjectStatistics, face_model: FaceModel, truth: ClipTruth, iterations: int = 60
+) -> Track:
+    """What no encoder can beat with this decoder: an oracle row for evaluation only.
+
+    Args:
+        statistics, face_model: of the subject, frozen, on the CPU.
+        truth: of the clip.
+        iterations: Adam steps of the latent fit over all frames at once.
+    """
+    turn, shift = align_rigid(truth.vertices, statistics.vertex_mean, statistics.rigid_vertices)
+    target = transform(truth.vertices, turn, shift)
+    latent = fit_latent(face_model, target, iterations)
+    rotation = truth.rotation @ turn.transpose(-1, -2)
+    translation = truth.translation - (rotation @ shift.unsqueeze(-1)).squeeze(-1)
+    with torch.no_grad():
+        vertices = face_model.decode_vertices(latent)
+    residual = torch.full((len(latent),), float("nan"))
+    return canonical_track(
+        statistics, FaceState(latent, rotation, translation), vertices, truth.time_s, truth.intrinsics, residual
+    )
+
+
+def fit_latent(face_model: FaceModel, vertices: Tensor, iterations: int) -> Tensor:
+    """Latents (T, Z) whose decoded meshes come nearest to vertices (T, N, 3), squared error, from the lab's mean."""
+    code = torch.zeros(len(vertices), len(face_model.latent_mean), requires_grad=True)
+    optimizer = torch.optim.Adam([code], lr=0.15)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations)
+    for _ in range(iterations):
+        optimizer.zero_grad()
+        decoded = face_model.decode_vertices(face_model.latent_mean + face_model.latent_std * code)
+        ((decoded - vertices).square().mean() + 1e-4 * code.square().mean()).backward()
+        optimizer.step()
+        schedule.step()
+    return (face_model.latent_mean + face_model.latent_std * code).detach()

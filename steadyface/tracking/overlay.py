@@ -1,0 +1,187 @@
+"""The tracked face drawn over the frame it was tracked in: textured, as plain clay, or as contour lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steadyface.capture.video import VideoWriter, probe, read_frames
+from steadyface.errors import InputError
+from steadyface.geometry.cameras import transform
+from steadyface.geometry.normals import vertex_normals
+from steadyface.geometry.rasterizer import Fragments, interpolate, rasterize
+from steadyface.geometry.texture_space import sample_pixels
+from steadyface.losses.colour import fit_colour_matrix
+from steadyface.tracking.track import Track
+from steadyface.types import SubjectStatistics
+
+Image = NDArray[np.uint8]
+TextureProvider = Callable[[int], Tensor]
+
+_CLAY = (0.74, 0.76, 0.80)  # sRGB
+_CONTOUR = (0.25, 0.95, 0.80)  # sRGB
+_CONTOURED = ("lips", "lids", "brows")  # what a viewer judges a tracking by
+_LIGHT = (-0.35, -0.55, -0.76)  # unit vector towards the light, camera axes: above, left, in front
+
+
+def draw_overlay(
+    frame: Image,
+    vertices_camera: Tensor,
+    intrinsics: Tensor,
+    topology: SubjectStatistics,
+    texture: Tensor | None = None,
+    colour: Tensor | None = None,
+    opacity: float = 0.85,
+    contour: bool = False,
+) -> Image:
+    """Blend a tracked face over its frame.
+
+    Args:
+        frame: (H, W, 3) uint8 sRGB.
+        vertices_camera: (N, 3) mm, camera frame.
+        intrinsics: (3, 3) of this frame.
+        topology: the subject's faces, uv and named regions.
+        texture: (3, U, U) linear RGB as decoded; clay-coloured shading when None.
+        colour: (3, 4) takes the model's linear colours to the camera's; fitted to this frame by
+            masked least squares when None.
+        opacity: of the face, 0 to 1.
+        contour: draw the outlines of face, lips, lids and brows on top.
+
+    Returns:
+        (H, W, 3) uint8 sRGB; the frame itself where the face is out of the picture.
+    """
+    height, width = frame.shape[:2]
+    # one size of number throughout: float32 is what a picture needs
+    vertices, intrinsics = vertices_camera.detach().float(), intrinsics.detach().float()
+    fragments = rasterize(vertices[None], topology.faces, intrinsics[None], height, width)
+    covered = torch.nonzero(fragments.triangle.flatten() >= 0)[:, 0]
+    drawn = torch.from_numpy(frame.copy()).to(covered.device)
+    if len(covered) == 0:
+        return frame.copy()
+    pixels = drawn.view(-1, 3)
+    behind = pixels[covered].to(vertices).t()[None, :, None] / 255.0
+    listed = _list_pixels(fragments, covered)
+    if texture is None:
+        face = _clay(vertices, topology.faces, listed)
+    else:
+        face = _textured(listed, topology, texture.detach().to(vertices), behind, colour)
+    blended = opacity * face + (1.0 - opacity) * behind
+    pixels[covered] = (blended[0, :, 0].t().clamp(0.0, 1.0) * 255.0).round().byte()
+    if contour:
+        lines = contour_mask(fragments, topology)[0, 0]
+        drawn[lines] = (drawn.new_tensor(_CONTOUR, dtype=torch.float32) * 255.0).byte()
+    return drawn.cpu().numpy()
+
+
+def _list_pixels(fragments: Fragments, covered: Tensor) -> Fragments:
+    """The covered pixels as one row of a picture: what is off the face costs nothing from here on."""
+    return Fragments(
+        fragments.triangle.view(-1)[covered].view(1, 1, -1),
+        fragments.barycentric.view(-1, 3)[covered].view(1, 1, -1, 3),
+        fragments.depth.view(-1)[covered].view(1, 1, -1),
+    )
+
+
+def render_texture(fragments: Fragments, topology: SubjectStatistics, texture: Tensor) -> Tensor:
+    """The texture at every pixel, (1, 3, H, W) in the texture's colours, 0 off the face.
+
+    Args:
+        fragments: of one image.
+        topology: the subject's uv.
+        texture: (3, U, U), rows grow with v.
+    """
+    uv = interpolate(fragments, topology.uv[topology.uv_faces].to(texture))
+    texels = uv.flatten(1, 2) * texture.shape[-1] - 0.5
+    values = sample_pixels(texture[None], texels).transpose(1, 2)
+    return values.view(1, 3, *uv.shape[1:3]) * (fragments.triangle >= 0)[:, None]
+
+
+def contour_mask(fragments: Fragments, topology: SubjectStatistics) -> Tensor:
+    """Pixels on the outline of the face and of its lips, lids and brows, (1, 1, H, W) bool."""
+    label = torch.zeros(len(topology.faces), dtype=torch.long, device=fragments.triangle.device)
+    for number, name in enumerate((name for name in _CONTOURED if name in topology.regions), start=1):
+        member = torch.zeros(topology.vertex_count, dtype=torch.bool, device=label.device)
+        member[topology.regions[name]] = True
+        label[member[topology.faces].all(dim=1)] = number
+    seen = fragments.triangle >= 0
+    picture = torch.where(seen, label[fragments.triangle.clamp_min(0)], -1)
+    edge = torch.zeros_like(seen)
+    edge[:, :, 1:] |= picture[:, :, 1:] != picture[:, :, :-1]
+    edge[:, 1:] |= picture[:, 1:] != picture[:, :-1]
+    return edge[:, None]
+
+
+def write_overlay_video(
+    clip: Path,
+    track: Track,
+    topology: SubjectStatistics,
+    out: Path,
+    textures: TextureProvider | None = None,
+    colour: Tensor | None = None,
+    contour: bool = False,
+) -> None:
+    """Write a clip with its tracked face drawn over every frame; the name appears once it is whole.
+
+    Args:
+        clip: the video that was tracked.
+        track: its frames, in the clip's order.
+        topology: the subject's faces, uv and regions.
+        out: the target, ``*.mp4``.
+        textures: frame number -> (3, U, U) linear texture; clay-coloured shading when None.
+        colour: (3, 4), as `draw_overlay`.
+        contour: as `draw_overlay`.
+
+    Raises:
+        InputError: the clip has another number of frames than the track, or cannot be read.
+    """
+    info = probe(clip)
+    width, height = info.width // 2 * 2, info.height // 2 * 2  # H.264 stores colour at half size
+    drawn = 0
+    with VideoWriter(out, width, height, info.fps) as writer:
+        for frame in read_frames(clip):
+            if frame.index >= len(track):
+                raise _frames_differ(clip, len(track), f"more than {frame.index}")
+            image = draw_overlay(
+                frame.image, _camera_vertices(track, frame.index), track.intrinsics[frame.index], topology,
+                textures(frame.index) if textures else None, colour, contour=contour,
+            )  # fmt: skip
+            writer.write(image[:height, :width], frame.time_s)
+            drawn += 1
+        if drawn < len(track):
+            raise _frames_differ(clip, len(track), str(drawn))
+
+
+def _camera_vertices(track: Track, index: int) -> Tensor:
+    one = slice(index, index + 1)
+    return transform(track.vertices[one], track.rotation[one], track.translation[one])[0]
+
+
+def _frames_differ(clip: Path, expected: int, got: str) -> InputError:
+    return InputError(clip, f"{expected} frames, as in its track", got, "draw a track over its own clip")
+
+
+def _clay(vertices: Tensor, faces: Tensor, fragments: Fragments) -> Tensor:
+    """Lambert shading without texture, (1, 3, H, W) sRGB."""
+    normals = interpolate(fragments, vertex_normals(vertices[None], faces)[0][faces])
+    normals = torch.nn.functional.normalize(normals, dim=-1)
+    light = torch.nn.functional.normalize(normals.new_tensor(_LIGHT), dim=0)
+    shade = 0.30 + 0.70 * (normals @ light).clamp_min(0.0)
+    return (shade[..., None] * normals.new_tensor(_CLAY)).permute(0, 3, 1, 2)
+
+
+def _textured(
+    fragments: Fragments, topology: SubjectStatistics, texture: Tensor, behind: Tensor, colour: Tensor | None
+) -> Tensor:
+    """The model's texture in the camera's colours, (1, 3, H, W) sRGB; ``behind`` is the picture there."""
+    rendered = render_texture(fragments, topology, texture)
+    if colour is None:
+        colour = fit_colour_matrix(rendered, rgb_to_linear_rgb(behind), torch.ones_like(behind[:, :1]))
+    colour = colour.to(rendered)
+    corrected = torch.einsum("ij,bjhw->bihw", colour[:, :3], rendered) + colour[:, 3].view(1, 3, 1, 1)
+    return linear_rgb_to_rgb(corrected.clamp(0.0, 1.0))

@@ -1,0 +1,42 @@
+"""How well the model explains what the camera saw, in texture space: the tracker's own doubt."""
+
+from __future__ import annotations
+
+import torch
+from kornia.color import rgb_to_linear_rgb
+from torch import Tensor
+
+from steadyface.geometry.cameras import transform, view_direction
+from steadyface.geometry.contrast import normalise_contrast
+from steadyface.geometry.texture_space import TexelMap, erode, unwrap, visibility
+from steadyface.networks.face_model import FaceModel
+from steadyface.types import FaceState, SubjectStatistics
+
+
+@torch.no_grad()
+def texture_residuals(
+    face_model: FaceModel, statistics: SubjectStatistics, image: Tensor, intrinsics: Tensor, state: FaceState
+) -> Tensor:
+    """Masked L1 between the observed and the model's contrast-normalised textures, one number a frame.
+
+    Args:
+        face_model, statistics: of the subject, on the image's device.
+        image: (B, 3, S, S) sRGB crop.
+        intrinsics: (B, 3, 3) of the crop.
+        state: of the B frames.
+
+    Returns:
+        (B,): about 1.1 for unrelated textures; nan where nothing of the face is in the picture.
+    """
+    texel_map = TexelMap.from_topology(
+        statistics.faces, statistics.uv, statistics.uv_faces, statistics.texture_size
+    )
+    view = face_model.clamp_view(view_direction(state.rotation, state.translation))
+    vertices, texture = face_model.decode(state.latent, view)
+    placed = transform(vertices, state.rotation, state.translation)
+    size = image.shape[-1]
+    seen = unwrap(rgb_to_linear_rgb(image), placed, intrinsics, texel_map)
+    mask = erode(visibility(placed, intrinsics, texel_map, size, size), 1) * seen.in_frame
+    difference = normalise_contrast(seen.texture, mask) - normalise_contrast(texture, mask)
+    total = (difference.abs().mean(1, keepdim=True) * mask).flatten(1).sum(1)
+    return total / mask.flatten(1).sum(1)

@@ -1,0 +1,69 @@
+"""From a clip's crops to a track: encoder, decoder, canonical head frame, residual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from steadyface.geometry.alignment import align_rigid
+from steadyface.geometry.cameras import transform
+from steadyface.networks.face_model import FaceModel
+from steadyface.networks.state_encoder import StateEncoder
+from steadyface.tracking.residual import texture_residuals
+from steadyface.tracking.track import Track
+from steadyface.types import ClipBatch, FaceState, SubjectStatistics
+
+FOREIGN_RESIDUAL = 1.35
+"""A clip whose median residual exceeds the lab's 95th percentile by this factor shows somebody else."""
+
+
+@torch.no_grad()
+def track_clip(
+    statistics: SubjectStatistics, face_model: FaceModel, encoder: StateEncoder, batches: Iterable[ClipBatch],
+    intrinsics: Tensor,
+) -> Track:
+    """Track one clip.
+
+    Args:
+        statistics, face_model, encoder: of the subject, in evaluation mode, on one device.
+        batches: the clip's frames in order.
+        intrinsics: (3, 3) of the full frame.
+
+    Returns:
+        the track, on the CPU, its vertices canonical on the rigid subset of the mean mesh.
+    """
+    device = next(encoder.parameters()).device
+    states, residuals, times = [], [], []
+    for batch in batches:
+        image, crop_intrinsics = batch.image.flatten(0, 1).to(device), batch.intrinsics.flatten(0, 1).to(device)
+        state = encoder(image, crop_intrinsics)
+        residuals.append(texture_residuals(face_model, statistics, image, crop_intrinsics, state).cpu())
+        states.append(FaceState(*(part.cpu() for part in state)))
+        times.append(batch.time_s.flatten().cpu().double())
+    joined = FaceState(*(torch.cat(parts) for parts in zip(*states)))
+    vertices = face_model.decode_vertices(joined.latent.to(device)).cpu()
+    return canonical_track(statistics, joined, vertices, torch.cat(times), intrinsics, torch.cat(residuals))
+
+
+def canonical_track(
+    statistics: SubjectStatistics, state: FaceState, vertices: Tensor, time_s: Tensor, intrinsics: Tensor,
+    residual: Tensor,
+) -> Track:
+    """Move the rigid motion that the decoded meshes (T, N, 3) hold into the pose: the gauge is then one."""
+    turn, shift = align_rigid(vertices, statistics.vertex_mean.cpu(), statistics.rigid_vertices.cpu())
+    rotation = state.rotation @ turn.transpose(-1, -2)
+    translation = state.translation - (rotation @ shift.unsqueeze(-1)).squeeze(-1)
+    return Track(
+        time_s=time_s, latent=state.latent, rotation=rotation, translation=translation,
+        vertices=transform(vertices, turn, shift), intrinsics=intrinsics.cpu().expand(len(time_s), 3, 3).clone(),
+        texture_residual=residual,
+    )
+
+
+def shows_somebody_else(encoder: StateEncoder, track: Track) -> bool:
+    """Whether the track's texture residual lies outside the lab's range: the face is not the model's."""
+    limit = float(encoder.lab_residual[1]) * FOREIGN_RESIDUAL
+    residual = track.texture_residual[torch.isfinite(track.texture_residual)]
+    return len(residual) == 0 or float(residual.median()) > limit > 0

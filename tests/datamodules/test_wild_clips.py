@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.wild_clips import WildClips, WildClipsSettings
+from steadyface.capture.video import VideoWriter
+from steadyface.errors import InputError
+
+WIDTH, HEIGHT = 70, 52
+REAL_CLIPS = Path(os.environ.get("STEADYFACE_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))
+
+
+def write(path: Path, times: list[float]) -> Path:
+    """Red tells the column, green the row, blue the frame."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    with VideoWriter(path, WIDTH, HEIGHT, 30, "ffv1") as writer:
+        for number, time_s in enumerate(times):
+            image = np.stack([3 * x, 3 * y, np.full_like(x, 10 * number)], axis=-1)
+            writer.write(image.astype(np.uint8), time_s)
+    return path
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[str]:
+    steady = write(tmp_path / "a.mkv", [i / 30 for i in range(8)])
+    return [str(steady), str(write(tmp_path / "b.mkv", [0.0, 0.02, 0.06, 0.2, 0.24]))]
+
+
+def module(clips: list[str], seed: int = 0, **changes: Any) -> WildClips:
+    given = {"box": [10.0, 6.0, 40.0, 40.0], "focal_px": 90.0, "image_size": 20, "batch_size": 2, **changes}
+    wild = WildClips(WildClipsSettings(clips=clips, **given), seed)
+    wild.setup()
+    return wild
+
+
+def test_prediction_shows_every_frame_in_order(clips: list[str]) -> None:
+    wild = module(clips)
+    batches = list(wild.predict_dataloader())
+    assert torch.cat([batch.clip for batch in batches]).tolist() == [0] * 8 + [1] * 5
+    assert torch.cat([batch.frame for batch in batches]).flatten().tolist() == [*range(8), *range(5)]
+    times = torch.cat([batch.time_s for batch in batches]).flatten()
+    assert torch.allclose(times[8:], torch.tensor([0.0, 0.02, 0.06, 0.2, 0.24]).double(), atol=1e-3)
+    blue = torch.cat([batch.image for batch in batches])[:, 0, 2].mean((1, 2)) * 25.5
+    assert torch.allclose(blue, torch.tensor([*range(8), *range(5)]).float(), atol=0.01)
+
+
+def test_pixels_and_intrinsics_agree(clips: list[str]) -> None:
+    """A crop's pixel, taken back through both K to the full frame, must find its own colour there."""
+    wild = module(clips)
+    batch, info = next(iter(wild.predict_dataloader())), wild.clip_infos[0]
+    pixel = torch.tensor([[4.0, 15.0, 1.0], [11.0, 7.0, 1.0]])
+    rays = pixel @ torch.linalg.inv(batch.intrinsics[0, 0]).T
+    full = rays @ info.intrinsics.T
+    colour = torch.stack([batch.image[0, 0, :2, int(y), int(x)] for x, y, _ in pixel]) * 255 / 3
+    assert (colour - full[:, :2]).abs().max() < 0.2
+    assert info.intrinsics.tolist() == [[90, 0, 34.5], [0, 90, 25.5], [0, 0, 1]] and not info.focal_is_guessed
+
+
+def test_windows_follow_time_and_stay_in_their_clip(clips: list[str]) -> None:
+    wild = module(clips, batch_size=1)
+    seen = {(int(b.clip), *b.frame[0].tolist()) for b in wild.train_dataloader()}
+    assert seen == {(0, i, i + 1) for i in range(7)} | {(1, 0, 1), (1, 1, 2), (1, 3, 4)}
+    batch = next(iter(wild.train_dataloader()))
+    assert batch.image.shape == (1, 2, 3, 20, 20) and batch.intrinsics.shape == (1, 2, 3, 3)
+    assert (batch.time_s.diff() > 0).all()
+
+
+def test_the_order_depends_on_the_seed(clips: list[str]) -> None:
+    orders = [[b.frame.tolist() for b in module(clips, seed).train_dataloader()] for seed in (1, 1, 2)]
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_a_guessed_focal_length_and_an_oblong_box_are_said(clips: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    info = module(clips, focal_px=0.0, box=[10.0, 6.0, 20.0, 40.0]).clip_infos[0]
+    assert info.focal_is_guessed and info.intrinsics[0, 0] == pytest.approx(84)
+    assert info.box == (0.0, 6.0, 40.0, 40.0)
+    assert "84 px assumed" in caplog.text and "extended to a square" in caplog.text
+
+
+def test_bad_input(clips: list[str], tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    for given, changes, expected in (
+        ([], {}, "clips: expected at least one"),
+        (["absent.mp4"], {}, "no such file"),
+        ([str(tmp_path / "empty.mp4")], {}, "an empty file"),
+        (clips, {"box": [1.0, 2.0]}, "box: expected x, y, w, h"),
+        (clips, {"box": [1.0, 2.0, 0.0, 4.0]}, "box: expected x, y, w, h"),
+        (clips, {"box": [500.0, 2.0, 9.0, 4.0]}, "a box in the 70 x 52 picture"),
+        (clips, {"focal_px": -1.0}, "focal_px"),
+        (clips, {"window_offsets_s": []}, "window_offsets_s"),
+    ):
+        with pytest.raises(InputError, match=expected):
+            module(given, **changes)
+    with pytest.raises(InputError, match="window_offsets_s"):
+        module(clips, window_offsets_s=[0.0, 9.0]).train_dataloader()
+    with pytest.raises(InputError, match="at most the 10 windows"):
+        module(clips, batch_size=11).train_dataloader()
+
+
+@pytest.mark.skipif(not REAL_CLIPS.is_dir(), reason="the real clips are not here")
+def test_real_clips_h264_and_hevc_at_a_variable_rate() -> None:
+    clips = [str(REAL_CLIPS / name) for name in ("single_face.mp4", "noface_face.mov")]
+    wild = module(clips, box=[180.0, 20.0, 300.0, 300.0], image_size=32, batch_size=64)
+    steady, variable = (info.time_s for info in wild.clip_infos)
+    assert len(steady) == 72 and torch.allclose(steady.diff(), torch.tensor(1 / 30).double(), atol=1e-3)
+    assert len(variable) == 169
+    gaps = variable.diff()[1:]  # a title at 24 frames a second, then a face at 30
+    assert torch.allclose(gaps[:10], torch.tensor(1 / 24).double(), atol=1e-3)
+    assert torch.allclose(gaps[-10:], torch.tensor(1 / 30).double(), atol=1e-3)
+    assert sum(len(batch.frame) for batch in wild.predict_dataloader()) == 241
+    assert len(wild.train_dataloader()) >= 2

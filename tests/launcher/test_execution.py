@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from launcher.execution import execute, locked
+from launcher.runs import LAST_CHECKPOINT, RunRecord, Stage, read_record
+
+STAGE = Stage("adaptation", "adapted, seed 0", {"steps": 3})
+
+
+class Work:
+    """Counts its calls; leaves a checkpoint, then ends as it was told to."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error, self.calls, self.resumed_from = error, 0, ""
+
+    def __call__(self, folder: Path, record: RunRecord) -> None:
+        self.calls += 1
+        self.resumed_from = record.resumed_from
+        before = read_record(folder)
+        assert before is not None and before.state == "running"
+        (folder / LAST_CHECKPOINT).parent.mkdir(exist_ok=True)
+        (folder / LAST_CHECKPOINT).write_text("weights")
+        if self.error is not None:
+            raise self.error
+
+
+def run(root: Path, work: Work, experiment: str = "demo") -> Path:
+    return execute(STAGE, root, experiment, "name: demo\n", work).folder
+
+
+def test_a_finished_stage_is_taken_as_it_is_also_by_another_experiment(tmp_path: Path) -> None:
+    work = Work()
+    folder = run(tmp_path, work)
+    assert folder == tmp_path / "demo" / STAGE.folder_name
+    assert (folder / "experiment.yaml").read_text() == "name: demo\n"
+    assert run(tmp_path, work) == folder and run(tmp_path, work, "sweep") == folder
+    assert work.calls == 1
+    result = execute(STAGE, tmp_path, "demo", "", work)
+    assert result.reused and result.checkpoint == folder / LAST_CHECKPOINT
+
+
+@pytest.mark.parametrize(
+    ("error", "state"), [(ValueError("x\ny"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_a_stage_that_stopped_goes_on_from_its_checkpoint(
+    tmp_path: Path, error: BaseException, state: str
+) -> None:
+    with pytest.raises(type(error)):
+        run(tmp_path, Work(error))
+    folder = tmp_path / "demo" / STAGE.folder_name
+    record = read_record(folder)
+    assert record is not None and record.state == state and "\n" not in record.error
+    again = Work()
+    run(tmp_path, again)
+    assert again.resumed_from == str((folder / LAST_CHECKPOINT).resolve())
+    finished = read_record(folder)
+    assert finished is not None and finished.state == "finished" and finished.error == ""
+    assert finished.wandb_id == record.wandb_id and finished.id == record.id
+    assert finished.seconds >= record.seconds
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from launcher.execution import execute
+from launcher.runs import Stage
+
+def work(folder, record):
+    (folder / "began").write_text("")
+    time.sleep(60)
+
+execute(Stage("adaptation", "adapted, seed 0", {"steps": 3}), Path(sys.argv[1]), "demo", "", work)
+"""
+
+
+def test_a_killed_stage_is_not_taken_for_a_finished_one(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)])
+    folder = tmp_path / "demo" / STAGE.folder_name
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder / "began").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    record = read_record(folder)
+    assert record is not None and record.state == "running"
+    work = Work()
+    run(tmp_path, work)
+    assert work.calls == 1 and work.resumed_from == ""
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from launcher.execution import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(1.0)
+"""
+
+
+def test_a_second_process_waits_for_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        with locked(tmp_path):
+            assert process.wait(timeout=20) == 0
+    assert "waiting: another process" in capsys.readouterr().out

@@ -1,0 +1,157 @@
+"""The whole path at toy size, through the command line: what a user types, what lies there after."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher.runs import read_record
+from steadyface.tracking.track import Track
+
+ROOT = Path(__file__).resolve().parents[2]
+SMOKE = str(ROOT / "experiments" / "smoke.yaml")
+ROWS = ["source", "source_smoothed", "adapted", "adapted_smoothed", "cftc_unguarded", "motc_raw", "decoder_floor"]
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def steadyface(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("steadyface")), *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=580)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A finished smoke experiment and what it printed."""
+    folder = tmp_path_factory.mktemp("smoke")
+    result = steadyface(folder, "run", SMOKE)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder, result.stdout
+
+
+def test_the_summary_has_every_row_and_metric_for_both_clips(ran: tuple[Path, str]) -> None:
+    summary = json.loads((ran[0] / "runs" / "smoke" / "summary.json").read_text())
+    assert summary["seeds"] == [0] and set(summary) == {"adapted_clip", "held_out_clip", "seeds"}
+    for clip in ("adapted_clip", "held_out_clip"):
+        assert set(summary[clip]) == set(ROWS)
+        for row in summary[clip].values():
+            for metric in ("reprojection_error_px", "acceleration_error_px_s2", "vertex_error_lips_mm"):
+                assert len(row[metric]) == 1 and row[metric][0] > 0
+            assert row["texture_coverage"][0] <= 1
+        assert summary[clip]["source"]["texture_coverage"] == [1.0]
+        floor, source = summary[clip]["decoder_floor"], summary[clip]["source"]
+        assert floor["reprojection_error_px"][0] < source["reprojection_error_px"][0]
+
+
+def test_the_console_shows_stages_table_and_shares_of_the_time(ran: tuple[Path, str]) -> None:
+    for words in ("appearance: started in runs/smoke/appearance-", "motc_raw, seed 0", "adapted clip", "held out clip"):
+        assert words in ran[1]
+    assert "%" in ran[1].split("\ntime\n")[1]
+
+
+def test_every_stage_is_finished_in_a_whole_folder(ran: tuple[Path, str]) -> None:
+    folders = sorted((ran[0] / "runs" / "smoke").glob("*-*/"))
+    kinds = [folder.name.partition("-")[0] for folder in folders]
+    assert sorted(kinds) == ["adaptation"] * 3 + ["appearance", "pretraining", "studio"]
+    for folder in folders:
+        record = read_record(folder)
+        assert record is not None and record.state == "finished"
+        assert (folder / "experiment.yaml").is_file()
+        if record.kind != "studio":
+            assert {"checkpoints", "media", "metrics.csv", "wandb", "log.txt"} <= {path.name for path in folder.iterdir()}
+    assert [path.name for path in ran[0].iterdir()] == ["runs"], "something was written outside the runs"
+
+
+def test_a_second_run_trains_nothing_and_gives_the_same_figures(ran: tuple[Path, str]) -> None:
+    summary = ran[0] / "runs" / "smoke" / "summary.json"
+    before = summary.read_text()
+    again = steadyface(ran[0], "run", SMOKE)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "6 stages done, 6 of them taken from earlier runs" in again.stdout
+    assert summary.read_text() == before
+
+
+def test_a_dry_run_says_what_is_done(ran: tuple[Path, str]) -> None:
+    shown = steadyface(ran[0], "run", SMOKE, "adaptation.steps=3", "--dry-run").stdout
+    stages = shown.split("# stages")[1].splitlines()
+    assert sum("done in" in line for line in stages) == 3
+    assert sum("to run" in line for line in stages) == 3
+
+
+def test_evaluate_and_report(ran: tuple[Path, str]) -> None:
+    folder = ran[0] / "runs" / "smoke"
+    (folder / "summary.json").unlink()
+    result = steadyface(ran[0], "evaluate", "runs/smoke")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert (folder / "summary.json").is_file()
+
+
+def test_two_processes_train_every_stage_after_the_studio(ran: tuple[Path, str]) -> None:
+    result = steadyface(ran[0], "run", SMOKE, "name=two", "trainer.devices=2", "variants={}")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "studio: taken from runs/smoke/studio-" in result.stdout
+    assert "4 stages done, 1 of them taken from earlier runs" in result.stdout
+    folders = sorted((ran[0] / "runs" / "two").glob("*-*/"))
+    assert len(folders) == 3, "one folder a stage, shared by the ranks"
+    for folder in folders:
+        record = read_record(folder)
+        assert record is not None and record.state == "finished"
+        assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
+    assert set(json.loads((ran[0] / "runs" / "two" / "summary.json").read_text())) == {
+        "adapted_clip",
+        "held_out_clip",
+        "seeds",
+    }
+
+
+def test_a_clip_without_truth_is_adapted_to_and_tracked(ran: tuple[Path, str]) -> None:
+    (clip,) = (ran[0] / "runs").glob("smoke/studio-*/data/clips/adapt.mp4")
+    shutil.copy(clip, ran[0] / "mine.mp4")
+    words = ["name=mine", "clips.clips=[mine.mp4]", "evaluation.held_out_clip=", "variants={}"]
+    result = steadyface(ran[0], "run", SMOKE, *words)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "4 stages done, 3 of them taken from earlier runs" in result.stdout
+    rows = json.loads((ran[0] / "runs" / "mine" / "summary.json").read_text())["adapted_clip"]
+    assert set(rows) == {"source", "source_smoothed", "adapted", "adapted_smoothed"}
+    assert not any("error" in metric or "lag" in metric for metric in rows["adapted"])
+    tracked = steadyface(ran[0], "track", "mine.mp4", "--run", "runs/mine", "--box", "2,24,115,115", "--focal", "155")
+    assert tracked.returncode == 0, tracked.stderr[-3000:]
+    assert len(Track.load(ran[0] / "tracked" / "mine" / "track.npz")) == 12
+    assert (ran[0] / "tracked" / "mine" / "overlay.mp4").stat().st_size > 1000
+    for name in ("mine.mp4", "tracked"):
+        path = ran[0] / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def test_a_given_source_is_adapted_without_training_one(ran: tuple[Path, str]) -> None:
+    words = ["name=given", "source=runs/smoke", "variants={}", "evaluation.held_out_clip="]
+    result = steadyface(ran[0], "run", SMOKE, *words)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "2 stages done, 1 of them taken from earlier runs" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["run", SMOKE, "adaptation.stepz=3"], "the nearest known one is adaptation.steps"),
+        (["run", SMOKE, "lab.folder=nowhere"], "nowhere: expected a file or folder, got nothing there"),
+        (["run", SMOKE, "clips.clips=[nowhere.mp4]"], "nowhere.mp4: expected a file or folder"),
+        (["run", SMOKE, "source=nowhere"], "nowhere: expected a run folder or a checkpoint"),
+        (["run", SMOKE, "clips.image_size=96"], "clips.image_size: expected 64"),
+        (["run", SMOKE, "variants.adapted={steps: 3}"], "variants.adapted: expected a new row's name"),
+        (["evaluate", "runs"], "runs: expected the folder of an experiment"),
+        (["track", "nowhere.mp4", "--run", "runs/smoke", "--box", "1,2,3,4"], "nowhere.mp4: expected a video"),
+        (["track", "x.mp4", "--run", "runs"], "runs: expected a run folder or a checkpoint, got neither"),
+        (["studio", "runs"], "runs: expected a new or empty folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(ran: tuple[Path, str], words: list[str], fault: str) -> None:
+    result = steadyface(ran[0], *words)
+    assert result.returncode == 2
+    assert fault in result.stderr and result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
+    assert [path.name for path in ran[0].iterdir()] == ["runs"], "something half-written was left behind"
