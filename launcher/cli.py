@@ -159,16 +159,20 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def track(arguments: argparse.Namespace) -> None:
+    from launcher.logs import quiet_console
     from launcher.tracking import track_to_files
 
+    quiet_console()
     out = arguments.out or Path("tracked", arguments.clip.stem)
     track_to_files(arguments.clip, arguments.run, parse_box(arguments.box), arguments.focal, out)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    from launcher.evaluation import evaluate as evaluate_run
+    from launcher.experiment import show_results
+    from launcher.logs import quiet_console
 
-    evaluate_run(arguments.run)
+    quiet_console()
+    show_results(arguments.run)
 
 
 def studio(arguments: argparse.Namespace) -> None:

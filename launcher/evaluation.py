@@ -6,7 +6,6 @@ the metrics that need none.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from launcher.execution import say
 from launcher.outcome import ADAPTED, Outcome, load_outcome
 from launcher.plan import locate
 from launcher.settings import Experiment, load_experiment
-from launcher.summary import Summary, print_summary, write_summary
+from launcher.summary import Summary, write_summary
 from launcher.tracking import Networks, TrackedClip, load_tracker, track_one, warn_of_another_face
 from steadyface.capture.clip_truth import ClipTruth, truth_path
 from steadyface.errors import InputError
@@ -58,14 +57,12 @@ def evaluate(folder: Path) -> Summary:
         )
     experiment, outcome = load_experiment(path), load_outcome(folder)
     torch.set_num_threads(experiment.trainer.threads)
-    started = time.monotonic()
     summary: Summary = {}
     for clip in clips_of(experiment, outcome):
         say(f"evaluating {clip.name}: {clip.path}")
         summary[clip.name] = evaluate_clip(clip, experiment, outcome, folder / "tracks" / clip.name)
     summary["seeds"] = list(experiment.seeds)
     write_summary(summary, folder)
-    print_summary(summary, {**outcome.seconds, "evaluation": time.monotonic() - started})
     return summary
 
 

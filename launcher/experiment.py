@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from launcher.evaluation import evaluate
 from launcher.execution import disconnect, is_main_process, say
-from launcher.outcome import Outcome, save_outcome
+from launcher.outcome import Outcome, load_outcome, save_outcome
 from launcher.plan import Plan, describe_plan, make_plan
+from launcher.report.from_run import report_run
 from launcher.runs import make_folder, write_atomically
 from launcher.settings import Experiment, to_yaml
 from launcher.stages import StageRunner
+from launcher.summary import print_summary
 
 
 def run_experiment(experiment: Experiment) -> Path:
@@ -27,7 +30,7 @@ def run_experiment(experiment: Experiment) -> Path:
     if is_main_process():
         write_atomically(folder / "experiment.yaml", to_yaml(experiment))
         save_outcome(outcome, folder)
-        evaluate(folder)
+        show_results(folder)
     return folder
 
 
@@ -54,6 +57,20 @@ def run_stages(experiment: Experiment, plan: Plan) -> Outcome:
     return Outcome(
         runner.studio_folder, source, adapted, {result.label: result.seconds for result in results}
     )
+
+
+def show_results(folder: Path) -> None:
+    """Score the networks of a finished experiment: tracks, ``summary.json``, ``report.html``, the table.
+
+    Raises:
+        InputError: when the folder holds no experiment whose stages all finished.
+    """
+    started = time.monotonic()
+    summary = evaluate(folder)
+    report = report_run(folder)
+    seconds = {**load_outcome(folder).seconds, "tracks, scores, report": time.monotonic() - started}
+    print_summary(summary, seconds)
+    print(f"\nreport: {report}", flush=True)
 
 
 def describe_experiment(experiment: Experiment) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +14,22 @@ OURS = ("launcher", "callbacks", "lightning_modules", "datamodules", "steadyface
 OTHERS = ("pytorch_lightning", "py.warnings")  # what they say is for the file alone
 
 
+class Console(logging.Handler):
+    """Warnings as one line each on whatever stderr is now."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
 def quiet_console() -> None:
-    """Warnings of ours on stderr, one line each; nothing else."""
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    logging.getLogger().addHandler(handler)
+    """Send warnings of ours to stderr, and nothing else; a second call changes nothing."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, Console) for handler in root.handlers):
+        root.addHandler(Console())
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """An experiment file to a typed settings object: bases, overrides, and all faults at once.
 
 Order: the files named by ``extends:`` first (relative to the file that names them), then the file,
-then ``key=value`` words. Later ones win; mappings merge, lists are replaced whole.
+then ``key=value`` words. Later ones win; mappings merge (an empty one
+empties), lists are replaced whole.
 """
 
 from __future__ import annotations
@@ -95,14 +96,16 @@ def override_layers(words: Sequence[str]) -> list[Layer]:
     """
     layers, faults = [], []
     for word in words:
-        key, equals, _ = word.partition("=")
+        key, equals, value = word.partition("=")
         if not equals or not key.strip():
             faults.append(
                 InputError(word, "key=value", f"'{word}'", "write for example adaptation.steps=200")
             )
             continue
         try:
-            values = OmegaConf.to_container(OmegaConf.from_dotlist([word]), resolve=False)
+            values = OmegaConf.to_container(
+                OmegaConf.from_dotlist([word if value else f"{key}=''"]), resolve=False
+            )
             layers.append(Layer("command line", values))  # type: ignore[arg-type]
         except (yaml.YAMLError, OmegaConfBaseException) as error:
             faults.append(InputError(word, "a value that YAML can read", one_line(error), "quote the value"))
@@ -120,7 +123,7 @@ def apply_layer(config: DictConfig, schema: type, layer: Layer, section: str = "
             yield unknown_key(layer.origin, name, known_keys(OmegaConf.get_type(config)))
         elif is_dataclass(types[key]) and isinstance(value, Mapping):
             nested = Layer(layer.origin, dict(value))
-            yield from apply_layer(config, types[key], nested, f"{name}.")  # type: ignore[arg-type]
+            yield from apply_layer(config, types[key], nested, f"{name}.")
         else:
             yield from set_value(config, layer.origin, name, value, types[key])
 
@@ -128,7 +131,7 @@ def apply_layer(config: DictConfig, schema: type, layer: Layer, section: str = "
 def set_value(config: DictConfig, origin: str, name: str, value: Any, expected: Any) -> Iterator[InputError]:
     """Set one key; yields a fault when the value is not of the field's type."""
     try:
-        OmegaConf.update(config, name, value)
+        OmegaConf.update(config, name, value, merge=value != {})
     except OmegaConfBaseException as error:
         words = getattr(expected, "__name__", str(expected)) if isinstance(expected, type) else str(expected)
         yield InputError(f"{origin}: {name}", f"a value of type {words}", repr(value), first_line(error))

@@ -126,7 +126,9 @@ def check(experiment: Experiment) -> Iterator[InputError]:
             yield fault(f"{name}.steps", "1 or more", steps, "the stage must train")
     crop, encoder = experiment.clips.image_size, experiment.pretraining.encoder.image_size
     if not experiment.source and crop != encoder:
-        yield fault("clips.image_size", f"{encoder}, as pretraining.encoder.image_size", crop, "make them equal")
+        yield fault(
+            "clips.image_size", f"{encoder}, as pretraining.encoder.image_size", crop, "make them equal"
+        )
     yield from check_trainer(experiment)
     for variant in experiment.variants:
         if variant in {"source", "adapted", "decoder_floor"} or variant.endswith("_smoothed"):

@@ -14,10 +14,10 @@ from lightning_modules.pretraining import LabSupervision, PretrainingSettings
 from lightning_modules.schedule import cosine_schedule
 from steadyface.capture.phone_augmentation import PhoneAugmentation
 from steadyface.losses.colour import ColourMatrix
+from steadyface.losses.self_supervision import SelfSupervisionWeights, self_supervision
 from steadyface.networks.checkpoints import describe_networks, load_networks
 from steadyface.randomness import drawing
 from steadyface.tracking.clip_evidence import ClipEvidence, SourceMemory
-from steadyface.losses.self_supervision import SelfSupervisionWeights, self_supervision
 from steadyface.types import ClipBatch, FaceState
 
 

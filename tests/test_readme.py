@@ -32,7 +32,9 @@ def test_the_readme_shows_commands() -> None:
 
 @pytest.mark.parametrize("line", MAKE)
 def test_a_make_line_names_a_target(line: str) -> None:
-    plan = subprocess.run(["make", "-n", *shlex.split(line, comments=True)[1:]], cwd=ROOT, capture_output=True, text=True)
+    plan = subprocess.run(
+        ["make", "-n", *shlex.split(line, comments=True)[1:]], cwd=ROOT, capture_output=True, text=True
+    )
     assert plan.returncode == 0, plan.stderr
 
 

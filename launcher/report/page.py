@@ -56,7 +56,7 @@ def clip_section(clip: ReportClip, inputs: ReportInputs) -> str:
         raise InputError(f"report of {clip.name}", "a track of the source", rows, "run the evaluation again")
     scores = inputs.rows(clip.name)
     table = (
-        f'<section class="part"><h3>Figures</h3><p>Medians over {_seed_words(inputs.seeds)}; beneath, each seed. '
+        f'<section class="part"><h3>Figures</h3><p>{_seed_words(inputs.seeds)} '
         f"Changes are against the source.</p>{figures_table(scores)}</section>"
         if scores
         else ""
@@ -76,8 +76,8 @@ def title_of(clip: ReportClip) -> tuple[str, str]:
 
 def _seed_words(seeds: list[int]) -> str:
     if len(seeds) == 1:
-        return f"one seed ({seeds[0]}): no spread can be told from it"
-    return f"{len(seeds)} seeds ({', '.join(map(str, seeds))})"
+        return f"Values of one seed ({seeds[0]}): no spread can be told from it."
+    return f"Medians over {len(seeds)} seeds ({', '.join(map(str, seeds))}); beneath, each seed."
 
 
 def _header(inputs: ReportInputs) -> str:

@@ -91,9 +91,10 @@ def _source_smoothed(rows: dict[str, Row], row: Row) -> str:
     start = f"The rival without learning, a zero-lag filter over the finished track: {words}"
     if position is None or tremor is None or tremor > -_EQUAL:
         return f"{start}."
+    share = "most" if tremor <= -0.5 else "some"
     if abs(position) <= _EQUAL:
-        return f"{start}. It takes the tremor and leaves the face where it was."
-    return f"{start}. It takes the tremor" + (", and some of the error with it." if position < 0 else ".")
+        return f"{start}. It takes {share} of the tremor and leaves the face where it was."
+    return f"{start}. It takes {share} of the tremor" + (", and some of the error." if position < 0 else ".")
 
 
 def _adapted(rows: dict[str, Row], row: Row) -> str:

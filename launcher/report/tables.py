@@ -85,7 +85,8 @@ def _card(rows: dict[str, Row], metric: str, head: str, unit: str) -> str:
     if before is None or after is None or against is None:
         return ""
     seeds = changes(adapted, source, metric)
-    each = f"<small>each seed: {' · '.join(percent(seed) for seed in seeds)}</small>" if len(seeds) > 1 else ""
+    listed = " · ".join(f"<i>{percent(seed)}</i>" for seed in seeds)
+    each = f"<small>each seed: {listed}</small>" if len(seeds) > 1 else ""
     return (
         f'<div class="card {verdict(against, True)}"><span>{head}</span><strong>{percent(against)}</strong>'
         f"<em>{number(before)} → {number(after)} {unit}</em>{each}</div>"

@@ -97,9 +97,7 @@ def _upside_down(track: Track, topology: SubjectStatistics) -> bool:
     return float(((down - down.mean()) * (v - v.mean())).sum()) < 0
 
 
-def _figure(
-    row: str, texture: UnwrappedTexture, both: Tensor, limit: float, blur: float, upside_down: bool
-) -> str:
+def _figure(row: str, texture: UnwrappedTexture, both: Tensor, limit: float, blur: float, upside_down: bool) -> str:
     alpha = both.double()[None]
     mean = torch.cat([linear_rgb_to_rgb(texture.mean).clamp(0, 1), alpha])
     heat = torch.cat([colour_scale(texture.deviation, limit).permute(2, 0, 1).double(), alpha])

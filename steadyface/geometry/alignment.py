@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from pytorch3d.ops import corresponding_points_alignment
+from torch import Tensor
 
 
 def align_rigid(source: Tensor, target: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -42,11 +42,11 @@ def normalise_contrast(texture: Tensor, mask: Tensor, radius: int = 6, floor: fl
         (B, C, U, U), zero outside the mask, invariant to gain (above the floor) and bias.
     """
     centred = texture - _local_mean(texture, mask, radius)
-    variance = _local_mean(centred.square(), mask, radius)
+    variance = _local_mean(centred.square(), mask, radius).clamp(min=0.0)
     return centred / torch.sqrt(variance + floor**2) * mask
 
 
 def local_deviation(texture: Tensor, mask: Tensor, radius: int = 6) -> Tensor:
     """Local standard deviation over the masked texels, (B, C, U, U) -> (B, C, U, U)."""
     centred = texture - _local_mean(texture, mask, radius)
-    return _local_mean(centred.square(), mask, radius).sqrt()
+    return _local_mean(centred.square(), mask, radius).clamp(min=0.0).sqrt()

@@ -49,8 +49,9 @@ class TexelMap:
 
     def to(self, device: torch.device) -> TexelMap:
         """The same map on another device."""
-        tensors = (self.corners, self.barycentric, self.index, self.faces)
-        return TexelMap(*(tensor.to(device) for tensor in tensors), self.size)
+        return TexelMap(
+            self.corners.to(device), self.barycentric.to(device), self.index.to(device), self.faces.to(device), self.size
+        )
 
     def sample(self, attributes: Tensor) -> Tensor:
         """Blend what the vertices carry at each texel: (B, N, C) -> (B, M, C)."""
@@ -115,7 +116,7 @@ def visibility(
     height: int,
     width: int,
     max_angle_rad: float = math.radians(75.0),
-    tolerance_mm: float = 3.0,
+    tolerance_mm: float = 1.0,
 ) -> Tensor:
     """Which texels a camera sees: turned towards it, in frame, and with nothing before them.
 

@@ -77,18 +77,17 @@ def register(
     # a peak on the window's edge is no peak; a broad one or a weak one says little
     inner = (dx.flatten()[best].abs() < reach) & (dy.flatten()[best].abs() < reach)
     spread = (share * ((dx - offset[:, :1]).square() + (dy - offset[:, 1:]).square())).sum(1, keepdim=True)
-    weight = (peak - 0.3).clamp(min=0.0) / 0.7 * torch.exp(-spread) * inner * model_mask
+    # a match that lies in part on texels not observed has no place in the picture
+    whole = (look_up(observed_mask, offset) > 0.99).to(peak.dtype)
+    weight = (peak - 0.3).clamp(min=0.0) / 0.7 * torch.exp(-spread) * inner * model_mask * whole
     return Registration(offset, peak, weight)
 
 
-def target_positions(pixels: Tensor, offset: Tensor) -> Tensor:
-    """Where in the picture the matched texels lie: pixels (B, 2, U, U), offset (B, 2, U, U) -> (B, 2, U, U).
-
-    ``pixels`` holds the picture position of every texel; it is looked up at texel + offset.
-    """
-    size = pixels.shape[-1]
-    steps = torch.arange(size, device=pixels.device, dtype=pixels.dtype)
+def look_up(texture: Tensor, offset: Tensor) -> Tensor:
+    """A texture at every texel's place plus an offset: (B, C, U, U), (B, 2, U, U) x, y -> (B, C, U, U)."""
+    size = texture.shape[-1]
+    steps = torch.arange(size, device=texture.device, dtype=texture.dtype)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     grid = torch.stack([x, y], dim=-1) + offset.permute(0, 2, 3, 1)
     grid = grid * (2.0 / (size - 1)) - 1.0
-    return grid_sample(pixels, grid, align_corners=True, padding_mode="border")
+    return grid_sample(texture, grid, align_corners=True, padding_mode="border")

@@ -13,7 +13,7 @@ from steadyface.geometry.contrast import normalise_contrast
 from steadyface.losses.colour import ColourMatrix
 from steadyface.losses.consistency import texture_difference, unguarded_texture_difference
 from steadyface.losses.guards import lab_prior, latent_pull, out_of_frame, pose_pull
-from steadyface.losses.registration import register, target_positions
+from steadyface.losses.registration import look_up, register
 from steadyface.losses.robust import charbonnier
 from steadyface.networks.face_model import FaceModel
 
@@ -85,7 +85,7 @@ def _registration_loss(seen: Observation, observed: Tensor, model: Tensor, weigh
         avg_pool2d(observed.detach(), scale), avg_pool2d(model.detach(), scale), inside, mask, weights.reach,
         weights.patch_radius,
     )
-    target = target_positions(pixels.detach(), found.offset)
+    target = look_up(pixels.detach(), found.offset)
     distance = (pixels - target).square().sum(1, keepdim=True)
     cost = charbonnier(torch.sqrt(distance + 1e-8), 0.5) * found.weight
     return cost.sum() / mask.sum().clamp(min=1.0)

@@ -43,12 +43,11 @@ def _covariance(one: Tensor, other: Tensor) -> Tensor:
 def _peak_frames(sums: Tensor) -> Tensor:
     """The shift of the highest correlation, refined by a parabola through it and its neighbours."""
     correlation = sums[0] / (sums[1] * sums[2]).sqrt()
-    if not bool(correlation.isfinite().all()):
-        return torch.full((), torch.nan, dtype=torch.float64, device=sums.device)
     best = int(correlation.argmax())
     centre = (len(correlation) - 1) // 2
-    if best in (0, len(correlation) - 1):
-        return (best - centre) * torch.ones((), dtype=torch.float64, device=sums.device)
+    # a peak at the end of the range is none: the true one lies beyond, or there is only noise
+    if not bool(correlation.isfinite().all()) or best in (0, len(correlation) - 1):
+        return torch.full((), torch.nan, dtype=torch.float64, device=sums.device)
     before, peak, after = correlation[best - 1], correlation[best], correlation[best + 1]
     curvature = before - 2.0 * peak + after
     offset = 0.5 * (before - after) / curvature if curvature < 0 else torch.zeros_like(peak)
@@ -56,7 +55,9 @@ def _peak_frames(sums: Tensor) -> Tensor:
 
 
 def lag_ms(predicted: Tensor, truth: Tensor, time_s: Tensor, max_shift: int = MAX_SHIFT) -> Tensor:
-    """How late the predicted motion is, ms; positive = behind the truth, nan on a still face.
+    """How late the predicted motion is, ms; positive = behind the truth.
+
+    Nan on a still face, and where no shift within ``max_shift`` is the best.
 
     For every shift the speeds of all vertices, each with its mean over the overlap removed, are
     correlated together; a parabola through the best shift and its neighbours gives the fraction.

@@ -17,7 +17,7 @@ The subject (``subject.Subject``)
     wrinkles.py         what an expression adds to it
     atlas.py            the whole texture, kept for each size
 
-The set: lighting, shading, scene, backgrounds, phone_camera, lab_cameras.
+The set: lighting, shading, scene, backgrounds, torso, phone_camera, lab_cameras.
 The performance: motion, range_of_motion, speech.
 What is written: lab_capture, wild_clip; settings and generate drive both.
 

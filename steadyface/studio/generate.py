@@ -6,7 +6,7 @@ import ctypes
 import multiprocessing
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import chain
@@ -77,38 +77,39 @@ def generate_studio(settings: StudioSettings, out: Path) -> None:
 
 
 def _write_all(settings: StudioSettings, root: Path) -> None:
-    stages = _Stages(settings, root)
-    names = stages.lab.expression_names
-    recordings, instants = lab_tasks(names, settings)
-    clips = clip_tasks(names, settings)
-    total = settings.lab_frames + settings.adapt_frames + settings.held_out_frames
-    sums = LabSums.empty(settings.texture_size, stages.lab.vertex_count)
-    tasks: list[Task] = [*chain.from_iterable(clips.values()), *recordings]
-    with _workers(settings, root, stages, tasks) as results, tqdm(total=total, desc="studio", unit="frame") as bar:
-        for clip, clip_parts in clips.items():
-            _write_clip(root / "clips" / f"{clip}.mp4", settings, clip_parts, results, bar)
-        for _ in recordings:
-            part = next(results)
-            assert isinstance(part, LabSums)
-            sums.add(part)
-            bar.update(part.frames)
-    stages.lab.finish(instants, sums)
+    with _workers(settings, root) as work:
+        stages = _Stages(settings, root)  # beside the workers, which are busy with their own
+        names = stages.lab.expression_names
+        recordings, instants = lab_tasks(names, settings)
+        clips = clip_tasks(names, settings)
+        results = work(stages, [*chain.from_iterable(clips.values()), *recordings])
+        total = settings.lab_frames + settings.adapt_frames + settings.held_out_frames
+        with tqdm(total=total, desc="studio", unit="frame") as bar:
+            for clip, clip_parts in clips.items():
+                _write_clip(root / "clips" / f"{clip}.mp4", settings, clip_parts, results, bar)
+            sums = LabSums.empty(settings.texture_size, stages.lab.vertex_count)
+            for _ in recordings:
+                part = next(results)
+                assert isinstance(part, LabSums)
+                sums.add(part)
+                bar.update(part.frames)
+        stages.lab.finish(instants, sums)
 
 
 @contextmanager
-def _workers(settings: StudioSettings, root: Path, stages: _Stages, tasks: list[Task]) -> Iterator[Iterator[Result]]:
-    """The tasks' results in the tasks' order; every worker computes with one thread."""
+def _workers(settings: StudioSettings, root: Path) -> Iterator[Callable[[_Stages, list[Task]], Iterator[Result]]]:
+    """Gives what runs tasks and yields their results in their order; each worker computes with one thread."""
     if settings.processes == 1:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            yield map(stages.work, tasks)
+            yield lambda stages, tasks: map(stages.work, tasks)
         finally:
             torch.set_num_threads(threads)
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(settings.processes, _start_worker, (settings, root)) as pool:
-        yield pool.imap(_work, tasks)
+        yield lambda _, tasks: pool.imap(_work, tasks)
 
 
 def _start_worker(settings: StudioSettings, root: Path) -> None:

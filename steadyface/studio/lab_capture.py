@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steadyface.capture.krt import Camera, write_krt
+from steadyface.capture.krt import write_krt
 from steadyface.capture.multiface import (
     CaptureLayout,
     CaptureStatistics,
@@ -77,7 +77,9 @@ class LabSums:
     def empty(cls, texture_size: int, vertex_count: int) -> LabSums:
         """Sums over nothing."""
         square = (texture_size, texture_size)
-        return cls(0, np.zeros((*square, 3), np.int64), 0, np.zeros((*square, 1), np.int64), np.zeros((vertex_count, 3)), 0.0)
+        return cls(
+            0, np.zeros((*square, 3), np.int64), 0, np.zeros((*square, 1), np.int64), np.zeros((vertex_count, 3)), 0.0
+        )
 
     def add_frame(self, vertices: Array, average: NDArray[np.uint8]) -> None:
         """Counts one frame's tracked vertices (N, 3) and average texture (U, U, 3), 0 = unseen."""
@@ -97,7 +99,9 @@ class LabSums:
     def statistics(self) -> CaptureStatistics:
         """Means, and the one variance of textures (over seen texels) and of vertices."""
         mean = self.texture / np.maximum(self.seen, 1)
-        texture_variance = (self.texture_squares - float((mean**2 * self.seen).sum())) / max(3 * int(self.seen.sum()), 1)
+        texture_variance = (self.texture_squares - float((mean**2 * self.seen).sum())) / max(
+            3 * int(self.seen.sum()), 1
+        )
         vertex_mean = self.vertices / self.frames
         vertex_variance = (self.vertex_squares / self.frames - float((vertex_mean**2).sum())) / vertex_mean.size
         rounded = np.round(mean).astype(np.uint8)
@@ -195,7 +199,9 @@ class LabStage:
             subject = self._scene.subject
             topology = (subject.uv.double().numpy(), subject.faces.numpy(), subject.uv_faces.numpy())
             write_obj(self._layout.mesh_obj(instant), ObjMesh(tracked.astype(np.float64), *topology))
-        world = transform(vertices[None].double(), torch.from_numpy(rotation)[None], torch.from_numpy(translation)[None])
+        world = transform(
+            vertices[None].double(), torch.from_numpy(rotation)[None], torch.from_numpy(translation)[None]
+        )
         texture = self._scene.texture(task.performance, index, self._texture_size)
         average = self._film(instant, frame, world[0], texture)
         sums.add_frame(tracked.astype(np.float64), average)
@@ -221,8 +227,11 @@ class LabStage:
         placed = transform(world.expand(len(cameras), -1, -1), rotation, translation).float()
         intrinsics = torch.from_numpy(np.stack([camera.intrinsics for camera in cameras])).float()
         ups = rotation.float() @ UP
+        normals = self._scene.normals(world.float()) @ rotation.float().transpose(1, 2)
         images = [
-            self._shoot(placed[view], intrinsics[view], ups[view], self._gains[index], texture)
+            self._shoot(
+                placed[view], normals[view], intrinsics[view], DomeLight(ups[view]), texture, self._gains[index]
+            )
             for view, index in enumerate(chosen)
         ]
         unwrapped = self._unwrap(images, placed, intrinsics)
@@ -233,10 +242,12 @@ class LabStage:
         write_texture(self._layout.average(instant), average)
         return average
 
-    def _shoot(self, placed: Tensor, intrinsics: Tensor, up: Tensor, gain: Tensor, texture: Tensor) -> NDArray[np.uint8]:
+    def _shoot(
+        self, placed: Tensor, normals: Tensor, intrinsics: Tensor, dome: DomeLight, texture: Tensor, gain: Tensor
+    ) -> NDArray[np.uint8]:
         """One camera's linear image (H, W, 3)."""
         height, width = self._settings.lab_image_height, self._settings.lab_image_width
-        layer = self._scene.renderer.render(placed, intrinsics, height, width, texture, DomeLight(up))
+        layer = self._scene.renderer.render(placed, normals, intrinsics, height, width, texture, dome)
         return _to_bytes(layer.over(torch.full((height, width, 3), BACKGROUND)) * gain)
 
     def _unwrap(self, images: list[NDArray[np.uint8]], placed: Tensor, intrinsics: Tensor) -> list[NDArray[np.uint8]]:
@@ -244,7 +255,8 @@ class LabStage:
         planes = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255.0
         unwrapped = unwrap(planes, placed, intrinsics, self._texels)
         angle = math.radians(GREATEST_ANGLE_DEG)
-        seen = visibility(placed, intrinsics, self._texels, *planes.shape[-2:], angle) * unwrapped.in_frame
+        height, width = planes.shape[-2:]
+        seen = visibility(placed, intrinsics, self._texels, height, width, angle) * unwrapped.in_frame
         return [seen_to_bytes(*pair) for pair in zip(unwrapped.texture, seen, strict=True)]
 
 

@@ -109,7 +109,7 @@ class RoomLight:
         half = normalize(self.direction + surface.view, dim=1)
         cosine = (surface.normal * half).sum(1, keepdim=True).clamp(min=0.0)
         broad = cosine.square().square().square() * cosine.square().square()  # to the 12th
-        gloss = 0.22 * broad + 0.5 * broad.square().square()
+        gloss = 0.14 * broad + 0.5 * broad.square().square()
         glance = fresnel(surface.normal, surface.view, 0.035)
         sheen = surface.sheen * (gloss * surface.lit * (incidence > 0) * self.key + 0.75 * glance * ambient)
         return surface.albedo * (diffuse * self.key + ambient) + sheen
@@ -120,6 +120,13 @@ def fresnel(normal: Tensor, view: Tensor, at_normal: float) -> Tensor:
     cosine = (normal * view).sum(1, keepdim=True).clamp(0.0, 1.0)
     grazing = 1.0 - cosine
     return at_normal + 0.45 * grazing * grazing.square().square()
+
+
+def facing(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Which triangles turn their outside to the camera: (N, 3) camera frame, (F, 3) -> (F,) bool."""
+    first, second, third = vertices.index_select(0, faces.flatten()).view(-1, 3, 3).unbind(1)
+    normals = torch.linalg.cross(second - first, third - first)
+    return (normals * first).sum(1) < 0.0
 
 
 def shadow(
@@ -143,10 +150,11 @@ def shadow(
         (N,) in [0, 1].
     """
     seen_from, placed, intrinsics = _from_light(vertices, direction, map_size)
-    depth = rasterize(placed[None], faces, intrinsics[None], map_size, map_size).depth[0].flatten()
+    towards_light = faces[facing(placed, faces)]  # a closed surface casts no other shadow
+    depth = rasterize(placed[None], towards_light, intrinsics[None], map_size, map_size).depth[0].flatten()
     pixels = project(placed[None], intrinsics[None])[0]
-    facing = normals @ seen_from.T
-    slope = (facing[:, :2] / (-facing[:, 2:]).clamp(min=1.0 / _STEEPEST_SLOPE)).unsqueeze(1)
+    turned = normals @ seen_from.T
+    slope = (turned[:, :2] / (-turned[:, 2:]).clamp(min=1.0 / _STEEPEST_SLOPE)).unsqueeze(1)
     pixel_mm = LIGHT_DISTANCE_MM / float(intrinsics[0, 0])
     offsets = _disc(_PENUMBRA_TAPS) * (softness_mm / pixel_mm)
     places = (pixels.unsqueeze(1) + offsets).round()
@@ -180,12 +188,12 @@ def light_direction(azimuth_deg: float, elevation_deg: float) -> Tensor:
 
     Axes of the camera (x right, y down, z forward); 0, 0 is straight behind the camera.
 
-    >>> light_direction(90.0, 0.0).round(decimals=3).tolist()
-    [1.0, 0.0, 0.0]
+    >>> [round(value, 3) + 0.0 for value in light_direction(30.0, 0.0).tolist()]
+    [0.5, 0.0, -0.866]
     """
     azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)
     across = math.cos(elevation)
-    return torch.tensor([math.sin(azimuth) * across, -math.sin(elevation), -math.cos(azimuth) * across]) + 0.0
+    return torch.tensor([math.sin(azimuth) * across, -math.sin(elevation), -math.cos(azimuth) * across])
 
 
 def _from_light(vertices: Tensor, direction: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:

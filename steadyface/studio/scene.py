@@ -31,14 +31,17 @@ class Scene:
     def renderer(self) -> HeadRenderer:
         """Draws the person's mesh; made when first asked for, since the occlusion takes a second."""
         subject = self.subject
-        normals = vertex_normals(self.rest[None], subject.faces)[0]
-        occlusion = ambient_occlusion(self.rest, normals, subject.faces)
+        occlusion = ambient_occlusion(self.rest, self.normals(self.rest), subject.faces)
         openings = [subject.regions[name] for name in ("lips", "lids")]
         return HeadRenderer(subject.faces, subject.uv, subject.uv_faces, occlusion, openings)
 
     def mesh(self, performance: Performance, frame: int) -> Tensor:
         """(N, 3) vertices of a frame, head frame, mm."""
         return self.subject.vertices(_weights(performance, frame))[0]
+
+    def normals(self, mesh: Tensor) -> Tensor:
+        """(N, 3) unit vertex normals of a mesh, in its own axes."""
+        return vertex_normals(mesh[None], self.subject.faces)[0]
 
     def texture(self, performance: Performance, frame: int, size: int) -> Tensor:
         """(4, size, size): linear albedo of a frame and the sheen's strength."""

@@ -56,11 +56,11 @@ class StudioSettings:
     """Where the key light stands: to the right of the phone, as seen from it."""
     key_elevation_deg: float = 34.0
     """And above it."""
-    key_colour: list[float] = field(default_factory=lambda: [0.92, 0.78, 0.60])
+    key_colour: list[float] = field(default_factory=lambda: [1.10, 0.92, 0.72])
     """Linear RGB irradiance of the key light; 1 turns white skin that faces it into white."""
-    ambient_above: list[float] = field(default_factory=lambda: [0.24, 0.29, 0.38])
+    ambient_above: list[float] = field(default_factory=lambda: [0.20, 0.25, 0.33])
     """Linear RGB irradiance of the ambient light on skin that faces up."""
-    ambient_below: list[float] = field(default_factory=lambda: [0.15, 0.12, 0.10])
+    ambient_below: list[float] = field(default_factory=lambda: [0.13, 0.11, 0.09])
     """The same on skin that faces down."""
     exposure_drift_stops: float = 0.12
     """Largest drift of the phone's automatic exposure, stops."""
@@ -79,7 +79,9 @@ class StudioSettings:
                 raise InputError(f"studio.{name}", "an even number", str(getattr(self, name)), "add one")
         if not 1 <= self.cameras_per_frame <= self.cameras:
             got = str(self.cameras_per_frame)
-            raise InputError("studio.cameras_per_frame", f"1 to {self.cameras}, the number of cameras", got, "change it")
+            raise InputError(
+                "studio.cameras_per_frame", f"1 to {self.cameras}, the number of cameras", got, "change it"
+            )
         for name in ("key_colour", "ambient_above", "ambient_below"):
             colour = getattr(self, name)
             if len(colour) != 3 or not all(math.isfinite(value) and value >= 0 for value in colour):

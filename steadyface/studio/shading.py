@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, normalize
 
 from steadyface.geometry.cameras import project
-from steadyface.geometry.normals import vertex_normals
 from steadyface.geometry.rasterizer import rasterize
-from steadyface.studio.lighting import Light, Surface
+from steadyface.studio.lighting import Light, Surface, facing
 
 SAMPLES = 2
 """Samples along each side of a pixel."""
@@ -65,12 +64,20 @@ class HeadRenderer:
         self._occlusion = occlusion.unsqueeze(1)
 
     def render(
-        self, vertices: Tensor, intrinsics: Tensor, height: int, width: int, texture: Tensor, light: Light
+        self,
+        vertices: Tensor,
+        normals: Tensor,
+        intrinsics: Tensor,
+        height: int,
+        width: int,
+        texture: Tensor,
+        light: Light,
     ) -> Layer:
         """Renders one frame.
 
         Args:
             vertices: (N, 3) camera frame, mm.
+            normals: (N, 3) unit, camera frame.
             intrinsics: (3, 3) of the image.
             height, width: of the image, pixels.
             texture: (4, U, U) linear albedo and the sheen's strength.
@@ -87,12 +94,13 @@ class HeadRenderer:
         covered = torch.nonzero(fragments.triangle.view(-1) >= 0).squeeze(1)
         triangle = candidates[fragments.triangle.view(-1)[covered]]
         weights = fragments.barycentric.view(-1, 3).index_select(0, covered)
-        seen = _blend(self._attributes(vertices, light), triangle, weights)
+        seen = _blend(self._attributes(vertices, normals, light), triangle, weights)
         surface = _surface(seen, covered, columns, fine, texture)
         canvas = torch.zeros(rows * columns, 4)
         canvas[covered] = torch.cat([light.shade(surface), torch.ones(len(covered), 1)], dim=1)
         samples = canvas.view(rows // SAMPLES, SAMPLES, columns // SAMPLES, SAMPLES, 4)
-        pooled = sum(samples[:, i, :, j] for i in range(SAMPLES) for j in range(SAMPLES)) / SAMPLES**2
+        columns_pooled = torch.stack([samples[:, :, :, j] for j in range(SAMPLES)]).sum(0)
+        pooled = columns_pooled.sum(1) / SAMPLES**2
         return Layer(pooled[..., :3], pooled[..., 3:], left, top)
 
     def _can_be_seen(self, vertices: Tensor, pixels: Tensor) -> Tensor:
@@ -101,16 +109,15 @@ class HeadRenderer:
         The inside of the mesh shows near its open borders, and behind lips and lids that part.
         """
         seen = self._two_sided | facing(vertices, self.faces)
-        corners = pixels[self.faces]
+        corners = pixels.index_select(0, self.faces.flatten()).view(-1, 3, 2)
         low, high = corners.amin(1), corners.amax(1)
         for opening in self._openings:
             around = pixels[opening]
             seen |= ((high >= around.amin(0)) & (low <= around.amax(0))).all(1)
         return seen
 
-    def _attributes(self, vertices: Tensor, light: Light) -> Tensor:
+    def _attributes(self, vertices: Tensor, normals: Tensor, light: Light) -> Tensor:
         """What each triangle corner carries: uv, normal, occlusion, key light: (F, 3, 7)."""
-        normals = vertex_normals(vertices[None], self.faces)[0]
         lit = light.key_share(vertices, normals, self.faces)
         carried = torch.cat([normals, self._occlusion, lit], dim=1)
         return torch.cat([self._corner_uv, carried[self.faces]], dim=2)
@@ -124,14 +131,7 @@ def _blend(attributes: Tensor, triangle: Tensor, weights: Tensor) -> Tensor:
     return total
 
 
-def facing(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Which triangles turn their outside to the camera: (N, 3) camera frame, (F, 3) -> (F,) bool."""
-    first, second, third = vertices[faces].unbind(1)
-    normals = torch.linalg.cross(second - first, third - first)
-    return (normals * first).sum(1) < 0.0
-
-
-def near_border(faces: Tensor, vertex_count: int, rings: int = 6) -> Tensor:
+def near_border(faces: Tensor, vertex_count: int, rings: int = 2) -> Tensor:
     """Which triangles lie near an open border, where a camera can see the inside: (F, 3) -> (F,) bool."""
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1).values
     unique, count = torch.unique(edges, dim=0, return_counts=True)
@@ -144,9 +144,7 @@ def near_border(faces: Tensor, vertex_count: int, rings: int = 6) -> Tensor:
 
 def _surface(seen: Tensor, covered: Tensor, columns: int, intrinsics: Tensor, texture: Tensor) -> Surface:
     """Looks up the texture and the viewing ray of each covered sample: seen (P, 7) -> P samples."""
-    skin = grid_sample(
-        texture[None], seen[None, None, :, :2], padding_mode="border", align_corners=False
-    )[0, :, 0].T
+    skin = grid_sample(texture[None], seen[None, None, :, :2], padding_mode="border", align_corners=False)[0, :, 0].T
     x = (covered % columns - intrinsics[0, 2]) / intrinsics[0, 0]
     y = (torch.div(covered, columns, rounding_mode="floor") - intrinsics[1, 2]) / intrinsics[1, 1]
     ray = torch.stack([x, y, torch.ones_like(x)], dim=1)

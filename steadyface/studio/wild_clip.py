@@ -20,6 +20,7 @@ from steadyface.geometry.cameras import project, transform
 from steadyface.studio.backgrounds import MARGIN_PX, paint_room
 from steadyface.studio.lighting import UP, RoomLight, light_direction
 from steadyface.studio.motion import (
+    NECK_PIVOT_MM,
     Array,
     HeadRange,
     Performance,
@@ -33,6 +34,7 @@ from steadyface.studio.scene import Scene, texture_size_for
 from steadyface.studio.settings import StudioSettings
 from steadyface.studio.shading import Layer
 from steadyface.studio.speech import emotion_weights, speech_weights
+from steadyface.studio.torso import Torso
 
 CLIP_NAMES = ("adapt", "held_out")
 
@@ -51,6 +53,7 @@ class Staging:
 
     Attributes:
         performance: weights and head poses, head -> camera.
+        body: (T, 3) mm, where the torso is: it follows the head's shifts, not its turns.
         camera_rotation: (T, 3, 3), camera -> room.
         background_px: (T, 2) shift of the room's picture, right and down.
         blur_px: (T, 2) path of the nose during the exposure.
@@ -58,6 +61,7 @@ class Staging:
     """
 
     performance: Performance
+    body: Array
     camera_rotation: Array
     background_px: Array
     blur_px: Array
@@ -120,13 +124,15 @@ def stage_clip(names: list[str], settings: StudioSettings, frame_count: int, cli
     translation = translation + np.array([0.0, 0.0, settings.head_distance_mm])
     camera, centre = HandHeld().poses(rng, time_s)
     to_camera = camera.transpose(0, 2, 1)
-    in_camera = Performance(
-        time_s, weights, to_camera @ rotation, np.einsum("tij,tj->ti", to_camera, translation - centre)
+    body = translation + rotation @ NECK_PIVOT_MM - NECK_PIVOT_MM
+    seen, body, room = (
+        np.einsum("tij,tj->ti", to_camera, place - centre)
+        for place in (translation, body, np.array([0.0, 0.0, ROOM_DISTANCE_MM]))
     )
+    in_camera = Performance(time_s, weights, to_camera @ rotation, seen)
     gain = PhoneCamera(exposure_drift_stops=settings.exposure_drift_stops).exposure_gains(rng, time_s)
-    room = np.einsum("tij,tj->ti", to_camera, np.array([0.0, 0.0, ROOM_DISTANCE_MM]) - centre)
     background = settings.clip_focal_px * room[:, :2] / room[:, 2:]
-    return Staging(in_camera, camera, background, _nose_path(in_camera, settings), gain)
+    return Staging(in_camera, body, camera, background, _nose_path(in_camera, settings), gain)
 
 
 def _talk(rng: np.random.Generator, time_s: Array, shapes: Shapes) -> Array:
@@ -166,6 +172,14 @@ class WildStage:
         self._phone = PhoneCamera(exposure_drift_stops=settings.exposure_drift_stops)
         self._light = room_light(settings)
         self._room = paint_room(settings.clip_height, settings.clip_width, settings.identity_seed)
+        self._torso = Torso(
+            scene.rest,
+            scene.subject.faces,
+            self._light,
+            self._intrinsics,
+            settings.head_distance_mm,
+            settings.identity_seed,
+        )
         height_mm = float(scene.rest[:, 1].amax() - scene.rest[:, 1].amin())
         self._texture_size = texture_size_for(settings.clip_focal_px * height_mm / settings.head_distance_mm)
 
@@ -188,10 +202,13 @@ class WildStage:
         height, width = self._settings.clip_height, self._settings.clip_width
         texture = self._scene.texture(staging.performance, index, self._texture_size)
         light = self._light.turned(torch.from_numpy(staging.camera_rotation[index].T).float())
-        layer = self._scene.renderer.render(placed, self._intrinsics, height, width, texture, light)
+        normals = self._scene.normals(placed)
+        layer = self._scene.renderer.render(placed, normals, self._intrinsics, height, width, texture, light)
         room = translate(self._room, *staging.background_px[index])
         room = room[MARGIN_PX : MARGIN_PX + height, MARGIN_PX : MARGIN_PX + width]
-        return blur_layer(layer, staging.blur_px[index]).over(room)
+        place = torch.from_numpy(staging.body[index]).float()
+        picture = blur_layer(layer, staging.blur_px[index]).over(self._torso.behind(room, place))
+        return self._torso.before(picture, place)
 
 
 def room_light(settings: StudioSettings) -> RoomLight:

@@ -48,3 +48,13 @@ def test_a_resume_goes_on_counting(fit, stage):
 )
 def test_slow_steps_are_said_in_seconds(step, elapsed, expected):
     assert progress_line("x", step, 40, 0, elapsed).endswith(expected)
+
+
+def test_a_resumed_bar_begins_where_it_was_and_counts_only_its_own_steps_as_speed(fit, stage):
+    fit(stage(), [StageProgress(stream=io.StringIO())], steps=2)
+    stream = _Terminal()
+    progress = StageProgress("adapt", stream=stream)
+    fit(stage(), [progress], steps=4, resume=True)
+    drawn = [part for part in stream.getvalue().split("\r") if "adapt" in part]
+    assert "2/4" in drawn[0] and "4/4" in drawn[-1]
+    assert progress._first_step == 2  # the rate's zero

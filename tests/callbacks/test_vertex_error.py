@@ -12,7 +12,7 @@ from callbacks.vertex_error import VertexError
 def test_errors_are_logged_by_region_and_pose_apart(fit, stage, tmp_path):
     module = stage()
     metrics = fit(module, [VertexError()], steps=2).callback_metrics
-    lips = abs(float(module.offset))
+    lips = abs(float(module.offset.detach()))
     assert float(metrics["val/vertex_error_lips_mm"]) == pytest.approx(lips, rel=1e-5)
     assert float(metrics["val/vertex_error_mm"]) == pytest.approx(lips / 8, rel=1e-4)  # one row of eight
     assert float(metrics["val/head_translation_error_mm"]) == pytest.approx(5.0, rel=1e-4)

@@ -100,7 +100,9 @@ def test_the_resolved_experiment_reads_back(tmp_path: Path) -> None:
 
 def test_all_faults_of_values_come_together() -> None:
     with pytest.raises(ExceptionGroup) as caught:
-        demo("seeds=[]", "trainer.devices=0", "appearance.steps=0", "wandb.mode=loud", "variants.x={stepz: 1}")
+        demo(
+            "seeds=[]", "trainer.devices=0", "appearance.steps=0", "wandb.mode=loud", "variants.x={stepz: 1}"
+        )
     words = [str(error) for error in caught.value.exceptions]
     assert len(words) == 5
     assert any("variants.x" in line and "steps" in line for line in words)

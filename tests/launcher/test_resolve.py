@@ -96,3 +96,12 @@ def test_a_section_does_not_take_a_number(tmp_path: Path) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         resolve(Whole, override_layers(["training=3"]))
     assert "a value of type Training" in faults_of(caught.value)[0]
+
+
+def test_nothing_after_the_sign_is_an_empty_text() -> None:
+    assert resolve(Whole, override_layers(["name=x", "name="])).name == ""
+
+
+def test_an_empty_mapping_empties() -> None:
+    layers = override_layers(["variants.slow.weight=1", "variants={}", "variants.fast.weight=2"])
+    assert resolve(Whole, layers).variants == {"fast": {"weight": 2.0}}

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from launcher.summary import Row, change_lines, ordered_rows, print_summary, relative_changes, time_lines, write_summary
+from launcher.summary import (
+    Row,
+    change_lines,
+    ordered_rows,
+    print_summary,
+    relative_changes,
+    time_lines,
+    write_summary,
+)
 
 ROWS: dict[str, Row] = {
     "decoder_floor": {"reprojection_error_px": [0.1, 0.1]},
@@ -38,7 +46,9 @@ def test_the_file_is_strict_json(tmp_path: Path) -> None:
     assert content["adapted_clip"]["adapted"]["lag_ms_picture"] == [None, 2.0]
 
 
-def test_the_table_shows_medians_and_leaves_out_what_nobody_measured(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_shows_medians_and_leaves_out_what_nobody_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     print_summary({"adapted_clip": ROWS, "seeds": [0, 1]}, {"studio": 1.0})
     shown = capsys.readouterr().out
     assert "1.250" in shown and "reproj px" in shown and "lips mm" not in shown

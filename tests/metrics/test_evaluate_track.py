@@ -92,7 +92,7 @@ def test_a_late_track_has_lag_and_depth_shows_in_camera_terms_only():
 def test_a_track_of_another_clip_is_refused():
     truth = _truth()
     shifted = replace(_track(truth), time_s=truth.time_s + 0.01)
-    with pytest.raises(InputError, match="10.0 ms apart"):
+    with pytest.raises(InputError, match=r"10\.0 ms apart"):
         evaluate_track(shifted, truth, REGIONS, RIGID)
     with pytest.raises(InputError, match="vertices of shape"):
         evaluate_track(replace(_track(truth), vertices=truth.vertices[:, :-1]), truth, REGIONS, RIGID)

@@ -75,6 +75,15 @@ def test_ssim_looks_only_inside_the_mask():
     assert float(photometric.photometric_ssim(rendered, rendered, mask)) == pytest.approx(1.0)
 
 
+def test_a_soft_mask_weighs_its_pixels():
+    rendered, observed, mask = _pair()
+    soft = mask * torch.rand_like(mask)
+    weighted = float((soft * (rendered - observed).abs()).sum() / (3 * soft.sum()))
+    assert float(photometric.photometric_error(rendered, observed, soft)) == pytest.approx(weighted, rel=1e-5)
+    whole, half = (photometric.photometric_ssim(rendered, observed, m) for m in (mask, 0.5 * mask))
+    assert float(half) == pytest.approx(float(whole), rel=1e-9)  # only the weights' ratios matter
+
+
 def test_texture_residual_raw_and_normalised():
     observed, model, mask = _pair()
     expected = _loop(observed, model, mask, abs)

@@ -123,7 +123,8 @@ def test_lag_finds_a_delay_to_a_fraction_of_a_frame(frames):
 
 def test_lag_against_a_slow_correlation():
     time_s = torch.arange(40, dtype=torch.float64) / 30
-    predicted, truth = torch.randn(40, 3, 2).double(), torch.randn(40, 3, 2).double()
+    truth = torch.randn(40, 3, 2).double()
+    predicted = truth.roll(2, dims=0) + 0.5 * torch.randn(40, 3, 2).double()
     fast = [[_norm(predicted[t + 1, i] - predicted[t, i]) for i in range(3)] for t in range(39)]
     true = [[_norm(truth[t + 1, i] - truth[t, i]) for i in range(3)] for t in range(39)]
     scores = {}
@@ -139,13 +140,19 @@ def test_lag_against_a_slow_correlation():
                 other += (true[q][i] - mean_q) ** 2
         scores[shift] = cross / math.sqrt(own * other)
     best = max(scores, key=scores.__getitem__)
-    expected = float(best)
-    if abs(best) < 5:
-        a, b, c = scores[best - 1], scores[best], scores[best + 1]
-        expected += 0.5 * (a - c) / (a - 2 * b + c)
+    assert abs(best) < 5
+    a, b, c = scores[best - 1], scores[best], scores[best + 1]
+    expected = best + 0.5 * (a - c) / (a - 2 * b + c)
     assert float(lag_ms(predicted, truth, time_s, max_shift=5)) == pytest.approx(
         expected * 1000 / 30, rel=1e-6
     )
+
+
+def test_a_lag_beyond_the_range_is_not_made_up():
+    time_s = torch.arange(120, dtype=torch.float64) / 30
+    truth, predicted = (torch.sin(2 * (time_s - late)).view(-1, 1, 1) for late in (0.0, 6 / 30))
+    assert math.isnan(float(lag_ms(predicted, truth, time_s, max_shift=4)))
+    assert float(lag_ms(predicted, truth, time_s, max_shift=9)) == pytest.approx(200, abs=10)
 
 
 def test_a_still_face_has_no_lag():

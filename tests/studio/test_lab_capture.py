@@ -112,7 +112,7 @@ def test_markers_lie_at_their_projected_vertices_in_every_camera(marked: tuple[M
         image = np.asarray(Image.open(layout.image(instant, name))).astype(np.float64).sum(2)
         image = np.clip(image - np.median(image) - 6, 0, None)
         placed = world @ camera.rotation.T + camera.translation
-        facing = -((normals @ camera.rotation.T) * placed).sum(1) / np.linalg.norm(normals, axis=1)
+        facing = -((normals @ camera.rotation.T) * placed).sum(1) / np.linalg.norm(normals, axis=1).clip(1e-9)
         facing /= np.linalg.norm(placed, axis=1)
         pixels = placed @ camera.intrinsics.T
         seen = [vertex for vertex in subject.markers if facing[vertex] > 0.75]

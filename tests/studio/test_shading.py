@@ -37,8 +37,8 @@ def test_coverage_is_the_area_and_the_texture_lies_right() -> None:
     renderer = HeadRenderer(faces, uv, faces, torch.ones(4))
     texture = torch.zeros(4, 8, 8)
     texture[0, :, 4:], texture[1, 4:, :] = 1.0, 1.0  # red to the right, green below
-    picture = renderer.render(vertices, INTRINSICS, 48, 64, texture, FlatLight()).over(torch.zeros(48, 64, 3))
-    layer = renderer.render(vertices, INTRINSICS, 48, 64, texture, FlatLight())
+    layer = renderer.render(vertices, -vertices, INTRINSICS, 48, 64, texture, FlatLight())
+    picture = layer.over(torch.zeros(48, 64, 3))
     assert abs(float(layer.coverage.sum()) ** 0.5 - 11.25) <= 0.5  # two samples along a pixel
     assert picture[20, 36].tolist() == [1.0, 0.0, 0.0]
     assert picture[27, 27].tolist() == [0.0, 1.0, 0.0]
@@ -64,7 +64,7 @@ def test_sparing_unseen_triangles_changes_no_pixel(scene: Scene) -> None:
         placed = transform(vertices, rotation, torch.tensor([[0.0, 0.0, 800.0]]))
         intrinsics = torch.tensor([[300.0, 0.0, 59.5], [0.0, 300.0, 59.5], [0.0, 0.0, 1.0]])
         texture = torch.ones(4, 8, 8)
-        layer = scene.renderer.render(placed[0], intrinsics, 120, 120, texture, FlatLight())
+        layer = scene.renderer.render(placed[0], scene.normals(placed[0]), intrinsics, 120, 120, texture, FlatLight())
         coverage = torch.zeros(120, 120)
         rows, columns = layer.coverage.shape[:2]
         coverage[layer.top : layer.top + rows, layer.left : layer.left + columns] = layer.coverage[..., 0]
