@@ -64,6 +64,7 @@ class LabCaptures(pl.LightningDataModule):
 
     def __init__(self, settings: LabCapturesSettings, seed: int) -> None:
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         self._settings, self._seed = settings, seed
         self._views: LabViews | None = None
         self._statistics: SubjectStatistics | None = None
@@ -116,15 +117,17 @@ class LabCaptures(pl.LightningDataModule):
 
     def train_dataloader(self) -> ShuffledBatches[LabBatch]:
         """Views of held-in segments and cameras, shuffled. Raises InputError where they fill no batch."""
+        return self.training_batches(self._settings.batch_size, self._seed)
+
+    def training_batches(self, batch_size: int, seed: int) -> ShuffledBatches[LabBatch]:
+        """The same views in batches of another size and order: for who rehearses the lab beside a clip."""
         chosen = self._split(True)
-        loader = ShuffledBatches(
-            len(chosen), self._settings.batch_size, lambda index: self._batch(chosen[index]), self._seed
-        )
+        loader = ShuffledBatches(len(chosen), batch_size, lambda index: self._batch(chosen[index]), seed)
         if len(loader) == 0:
             raise InputError(
                 "batch_size",
                 f"at most the {len(chosen)} training views over all ranks",
-                str(self._settings.batch_size),
+                str(batch_size),
                 "lower it",
             )
         return loader

@@ -17,9 +17,9 @@ class ClipsBesideLab(LightningDataModule):
     Lab views in every batch keep the encoder from forgetting what the lab taught it.
     """
 
-    def __init__(self, clips: WildClips, lab: LabCaptures) -> None:
+    def __init__(self, clips: WildClips, lab: LabCaptures, lab_batch: int, seed: int) -> None:
         super().__init__()
-        self._clips, self._lab = clips, lab
+        self._clips, self._lab, self._lab_batch, self._seed = clips, lab, lab_batch, seed
 
     def setup(self, stage: str | None = None) -> None:
         """Reads both; what was read before is not read again."""
@@ -27,8 +27,8 @@ class ClipsBesideLab(LightningDataModule):
         self._lab.setup(stage)
 
     def train_dataloader(self) -> CombinedLoader:
-        loaders = {"clip": self._clips.train_dataloader(), "lab": self._lab.train_dataloader()}
-        return CombinedLoader(loaders, "max_size_cycle")
+        lab = self._lab.training_batches(self._lab_batch, self._seed)
+        return CombinedLoader({"clip": self._clips.train_dataloader(), "lab": lab}, "max_size_cycle")
 
     def val_dataloader(self) -> OrderedBatches[ClipBatch]:
         """Every frame of the clips in order: what the callbacks watch, without truth."""

@@ -89,7 +89,7 @@ class StageRunner:
             settings = variant_settings(self.experiment, variant, seed)
             module = WildAdaptation(settings, str(source))
             check_crop_size(self.experiment.clips, module.learner.settings.image_size, source)
-            data = ClipsBesideLab(WildClips(self._clip_settings, seed), self.lab)
+            data = ClipsBesideLab(WildClips(self._clip_settings, seed), self.lab, settings.lab_batch, seed)
             # A row of the table that is meant to fail shall be seen failing; an adaptation shall not.
             guard = CollapseGuard(action="stop" if variant == ADAPTED else "flag")
             self._train(

@@ -29,6 +29,7 @@ class AdaptationSettings:
     learning_rate: float = 3.0e-4  # Adam's, at its highest
     expression_rate: float = 0.5  # share of it for the expression network
     averaging: float = 0.98  # decay of the running mean of the weights that is kept as the result
+    lab_batch: int = 8  # lab views beside the windows of every batch
     lab_weight: float = 1.0  # of the lab's supervision in the same batch
     colour_rate: float = 1.0e-2  # learning rate of the colour matrix C
     seed: int = 0  # of the draws
@@ -86,16 +87,20 @@ class WildAdaptation(pl.LightningModule):
     def _lab_loss(self, batch: Any) -> Tensor:
         with drawing(self.settings.seed, "lab", self.global_step, self.global_rank):
             view = self.augment(batch)
-        state = self.learner(view.image, view.intrinsics)
+        rotation, translation, found = self.learner.predict_pose(view.image, view.intrinsics)
+        latent = self.learner.predict_latent(view.image, view.intrinsics, rotation.detach(), translation.detach())
         with torch.no_grad():
             target = self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
-        return torch.stack(list(self.supervision.losses(self.face_model, batch, view, state, target).values())).sum()
+        state = FaceState(latent, rotation, translation)
+        losses = self.supervision.losses(self.face_model, batch, view, state, target)
+        points = self.supervision.point_loss(found, self.learner.pose_network.points, view)
+        return torch.stack([*losses.values(), points]).sum()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
         """Move the running mean towards the learner."""
         decay = min(self.settings.averaging, self.global_step / (self.global_step + 10.0))
         with torch.no_grad():
-            for mean, now in zip(self.encoder.parameters(), self.learner.parameters()):
+            for mean, now in zip(self.encoder.parameters(), self.learner.parameters(), strict=False):
                 mean.lerp_(now, 1.0 - decay)
 
     def validation_step(self, batch: ClipBatch, batch_index: int) -> dict[str, Tensor]:

@@ -12,9 +12,12 @@ from torch import Tensor
 
 from lightning_modules.schedule import cosine_schedule
 from steadyface.capture.phone_augmentation import PhoneAugmentation, PhoneView
-from steadyface.losses.supervised import geometry_error, latent_error, pose_error
+from steadyface.geometry.cameras import project, transform
+from steadyface.geometry.normals import vertex_normals
+from steadyface.losses.supervised import geometry_error, latent_error, point_error, pose_error
 from steadyface.networks.checkpoints import describe_networks, load_networks
 from steadyface.networks.face_model import FaceModel
+from steadyface.networks.pose_network import STRIDE, FoundPoints
 from steadyface.networks.state_encoder import StateEncoder, StateEncoderSettings
 from steadyface.randomness import drawing
 from steadyface.tracking.residual import texture_residuals
@@ -27,11 +30,12 @@ class PretrainingSettings:
 
     steps: int = 1800  # optimiser steps
     learning_rate: float = 1.5e-3  # AdamW's, at its highest
-    pose_weight: float = 1.0
+    pose_weight: float = 0.3  # reprojection, depth and rotation
+    point_weight: float = 1.0  # of the points behind the pose
     geometry_weight: float = 1.0  # of the decoded mesh, per mm
     latent_weight: float = 0.3  # per deviation of the lab
     detail_weight: float = 4.0  # of lips and lids against the other vertices
-    own_pose_after: float = 0.4  # share of the steps after which textures are unwrapped under the own pose only
+    own_pose_after: float = 0.5  # share of the steps after which textures are unwrapped under the own pose only
     seed: int = 0  # of weights and draws
     encoder: StateEncoderSettings = field(default_factory=StateEncoderSettings)
 
@@ -53,10 +57,15 @@ class LabSupervision:
         step = max(1, len(statistics.rigid_vertices) // 100)
         self.points = statistics.vertex_mean[statistics.rigid_vertices[::step]]
 
+    def point_loss(self, found: FoundPoints, points: Tensor, view: PhoneView) -> Tensor:
+        """Weighted loss of the points behind the pose; points (K, 3) head frame, mm."""
+        placed = transform(points.expand(len(view.rotation), -1, -1), view.rotation, view.translation)
+        return self.settings.point_weight * point_error(found, project(placed, view.intrinsics), STRIDE)
+
     def losses(
         self, face_model: FaceModel, batch: LabBatch, view: PhoneView, state: FaceState, latent_target: Tensor
     ) -> dict[str, Tensor]:
-        """Weighted losses by name."""
+        """Weighted losses of a state, by name."""
         points, weight = self.points.to(view.image.device), self.vertex_weight.to(view.image.device)
         pose = pose_error(
             state.rotation, state.translation, view.rotation, view.translation, points, view.intrinsics,
@@ -100,8 +109,9 @@ class LabPretraining(pl.LightningModule):
     def measure_lab(self, instants: Any) -> None:
         """Set the latent's statistics and the cone of view directions from batches of the lab."""
         model = self.face_model
-        latents, views = [], []
+        latents, views, meshes = [], [], []
         for batch in instants:
+            meshes.append(batch.vertices)
             latents.append(model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean)
             views.append(batch.view_direction)
         latent, view = torch.cat(latents), torch.cat(views)
@@ -110,28 +120,31 @@ class LabPretraining(pl.LightningModule):
             owner.latent_std.copy_(latent.std(0).clamp(min=1e-3))
         model.view_centre.copy_(torch.nn.functional.normalize(view.mean(0), dim=0))
         model.view_cosine.copy_((view @ model.view_centre).quantile(0.02))
+        still = still_vertices(torch.cat(meshes), self.statistics.faces, model.view_centre)
+        self.encoder.pose_network.choose_points(self.statistics.vertex_mean, still)
 
     def training_step(self, batch: LabBatch, batch_index: int) -> Tensor:
         model = self.face_model
         with drawing(self.settings.seed, "view", self.global_step, self.global_rank):
             view = self.augment(batch)
-            state = self._predict(view)
+            state, found = self._predict(view)
         with torch.no_grad():
             target = model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
         losses = self.supervision.losses(model, batch, view, state, target)
+        losses["points"] = self.supervision.point_loss(found, self.encoder.pose_network.points, view)
         self.log_dict({f"train/{name}": value for name, value in losses.items()})
         return torch.stack(list(losses.values())).sum()
 
-    def _predict(self, view: PhoneView) -> FaceState:
+    def _predict(self, view: PhoneView) -> tuple[FaceState, FoundPoints]:
         """Pose by the network; the texture under that pose, or early on under the true one, disturbed."""
-        rotation, translation = self.encoder.predict_pose(view.image, view.intrinsics)
+        rotation, translation, found = self.encoder.predict_pose(view.image, view.intrinsics)
         own_share = self.global_step / max(1.0, self.settings.own_pose_after * self.settings.steps)
         own = torch.rand(len(rotation), 1, device=self.device) < own_share
         shaken_rotation, shaken_translation = disturb_pose(view)
         under_rotation = torch.where(own.unsqueeze(-1), rotation.detach(), shaken_rotation)
         under_translation = torch.where(own, translation.detach(), shaken_translation)
         latent = self.encoder.predict_latent(view.image, view.intrinsics, under_rotation, under_translation)
-        return FaceState(latent, rotation, translation)
+        return FaceState(latent, rotation, translation), found
 
     def validation_step(self, batch: LabBatch, batch_index: int) -> dict[str, Tensor]:
         """Held-out segments and cameras as a phone would see them, the draws the same every time."""
@@ -173,3 +186,14 @@ def disturb_pose(view: PhoneView) -> tuple[Tensor, Tensor]:
     noise = torch.randn(count, 3, device=device)
     shift = torch.cat([noise[:, :2] * lateral_mm, noise[:, 2:] * 0.01 * depth], dim=-1)
     return view.rotation @ turn, view.translation + shift
+
+
+def still_vertices(meshes: Tensor, faces: Tensor, view_centre: Tensor, share: float = 0.5) -> Tensor:
+    """Vertices that face the lab's cameras and hardly move with expression: where a pose can be read off.
+
+    Shapes: meshes (F, N, 3) canonical, mm; faces (T, 3); view_centre (3,) unit -> (K,) long.
+    """
+    motion = meshes.std(0).norm(dim=-1)
+    facing = (vertex_normals(meshes.mean(0, keepdim=True), faces)[0] @ view_centre) > 0.25
+    limit = motion[facing].quantile(share)
+    return torch.nonzero(facing & (motion <= limit)).squeeze(1)

@@ -93,4 +93,4 @@ def to_device(statistics: SubjectStatistics, device: torch.device) -> SubjectSta
         for name, value in vars(statistics).items()
     }
     moved["regions"] = {name: index.to(device) for name, index in statistics.regions.items()}
-    return SubjectStatistics(**moved)
+    return SubjectStatistics(**moved)  # type: ignore[arg-type]

@@ -50,7 +50,11 @@ class TexelMap:
     def to(self, device: torch.device) -> TexelMap:
         """The same map on another device."""
         return TexelMap(
-            self.corners.to(device), self.barycentric.to(device), self.index.to(device), self.faces.to(device), self.size
+            corners=self.corners.to(device),
+            barycentric=self.barycentric.to(device),
+            index=self.index.to(device),
+            faces=self.faces.to(device),
+            size=self.size,
         )
 
     def sample(self, attributes: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 
 class ColourMatrix(nn.Module):
@@ -14,21 +15,19 @@ class ColourMatrix(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(3, 3, 1)
-        with torch.no_grad():
-            self.convolution.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
-            self.convolution.bias.zero_()
+        self.matrix = nn.Parameter(torch.eye(3))
+        self.bias = nn.Parameter(torch.zeros(3))
 
     def forward(self, texture: Tensor) -> Tensor:
         """(B, 3, U, U) linear colours of the model -> of the phone."""
-        return self.convolution(texture)
+        return conv2d(texture, self.matrix.view(3, 3, 1, 1), self.bias)
 
     @torch.no_grad()
     def fit(self, model: Tensor, observed: Tensor, mask: Tensor) -> None:
         """Set C by masked least squares: model, observed (B, 3, U, U), mask (B, 1, U, U)."""
         matrix = fit_colour_matrix(model, observed, mask)
-        self.convolution.weight.copy_(matrix[:, :3].view(3, 3, 1, 1))
-        self.convolution.bias.copy_(matrix[:, 3])
+        self.matrix.copy_(matrix[:, :3])
+        self.bias.copy_(matrix[:, 3])
 
 
 def fit_colour_matrix(model: Tensor, observed: Tensor, mask: Tensor, ridge: float = 1e-3) -> Tensor:

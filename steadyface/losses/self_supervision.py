@@ -62,7 +62,7 @@ def self_supervision(
     if weights.motc > 0:
         losses["motc"] = weights.motc * texture_difference(observed, model, seen.mask, seen.inside)
     if weights.cftc > 0:
-        losses["cftc"] = weights.cftc * _over_pairs(observed, seen, windows, texture_difference)
+        losses["cftc"] = weights.cftc * _over_pairs(observed, seen, windows)
     if weights.cftc_unguarded > 0:
         losses["cftc_unguarded"] = weights.cftc_unguarded * _unguarded_pairs(seen, windows)
     losses.update(_raw_losses(seen, colour, weights))
@@ -99,9 +99,9 @@ def _pairs(windows: torch.Size, device: torch.device) -> tuple[Tensor, Tensor]:
     return first, later
 
 
-def _over_pairs(observed: Tensor, seen: Observation, windows: torch.Size, difference: type) -> Tensor:
+def _over_pairs(observed: Tensor, seen: Observation, windows: torch.Size) -> Tensor:
     first, later = _pairs(windows, observed.device)
-    return difference(
+    return texture_difference(
         observed[first], observed[later], seen.mask[first] * seen.mask[later], seen.inside[first] * seen.inside[later]
     )
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from steadyface.geometry.cameras import project, transform
 from steadyface.losses.robust import charbonnier
+from steadyface.networks.pose_network import FoundPoints
 
 
 def pose_error(
@@ -45,3 +46,31 @@ def geometry_error(vertices: Tensor, true_vertices: Tensor, weight: Tensor) -> T
 def latent_error(whitened: Tensor, true_whitened: Tensor) -> Tensor:
     """Robust mean distance of latents in deviations of the lab: (B, Z) twice -> scalar."""
     return charbonnier(whitened - true_whitened, 0.5).mean()
+
+
+def point_error(found: FoundPoints, true_pixels: Tensor, stride: int, spread_cells: float = 0.7) -> Tensor:
+    """What found points owe to the truth: heat at the right cells, and a place whose doubt is honest.
+
+    The doubt is the scale of a Laplacian over the distance: its negative log-likelihood is lowest
+    where the doubt is the mean distance itself.
+
+    Args:
+        found: K points of B crops.
+        true_pixels: (B, K, 2); points outside the crop count by distance only.
+        stride: pixels a cell.
+        spread_cells: deviation of the target heat.
+
+    Returns:
+        scalar.
+    """
+    side = found.log_heat.shape[-1]
+    cells = (true_pixels + 0.5) / stride - 0.5
+    steps = torch.arange(side, device=cells.device, dtype=cells.dtype)
+    fall = torch.exp(-0.5 * ((steps - cells.unsqueeze(-1)) / spread_cells).square())
+    target = fall[:, :, 1, :, None] * fall[:, :, 0, None, :]
+    mass = target.flatten(2).sum(-1)
+    target = target / mass.clamp(min=1e-6)[..., None, None]
+    heat = -(target * found.log_heat).flatten(2).sum(-1) * (mass > 0.5)
+    distance = (found.pixels - true_pixels).norm(dim=-1)
+    likelihood = distance / found.doubt_px + torch.log(found.doubt_px)
+    return 0.3 * heat.mean() + likelihood.mean()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
 
@@ -45,7 +47,7 @@ class Upsample(nn.Sequential):
 def convolution_stack(channels: list[int], residual_from: int) -> nn.Sequential:
     """Halve the resolution once for each step of ``channels``; residual blocks from level ``residual_from``."""
     layers: list[nn.Module] = []
-    for level, (before, after) in enumerate(zip(channels, channels[1:])):
+    for level, (before, after) in enumerate(itertools.pairwise(channels)):
         layers.append(Downsample(before, after))
         if level >= residual_from:
             layers.append(Residual(after))

@@ -6,6 +6,7 @@ mesh and view-dependent texture.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -45,6 +46,13 @@ class FaceModel(nn.Module):
         settings: sizes.
     """
 
+    vertex_mean: Tensor
+    texture_mean: Tensor
+    latent_mean: Tensor
+    latent_std: Tensor
+    view_centre: Tensor
+    view_cosine: Tensor
+
     def __init__(self, statistics: SubjectStatistics, settings: FaceModelSettings) -> None:
         super().__init__()
         self.settings, self.texture_size = settings, statistics.texture_size
@@ -83,7 +91,7 @@ class FaceModel(nn.Module):
         steps = (self.texture_size // 16).bit_length() - 1
         channels = [min(64, width * 2 ** (steps - level)) for level in range(steps + 1)]
         self.to_grid = nn.Linear(hidden + 16, channels[0] * 64)
-        self.decode_texture = nn.Sequential(*(Upsample(a, b) for a, b in zip(channels, channels[1:])))
+        self.decode_texture = nn.Sequential(*(Upsample(a, b) for a, b in itertools.pairwise(channels)))
         self.to_colour = nn.ConvTranspose2d(channels[-1], 3, 4, stride=2, padding=1)
         # untied bias, one a texel: sharp detail that no convolution has to learn
         self.texture_bias = nn.Parameter(torch.zeros(3, self.texture_size, self.texture_size))

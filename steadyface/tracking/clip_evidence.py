@@ -105,4 +105,4 @@ class SourceMemory:
             state = self.source(images[one], intrinsics[one])
             found = self.evidence.remember(images[one], intrinsics[one], state)
             self._frames[names[row]] = Remembered(*(value[0].clone() for value in found))
-        return Remembered(*(torch.stack(parts) for parts in zip(*(self._frames[name] for name in names))))
+        return Remembered(*(torch.stack(parts) for parts in zip(*(self._frames[name] for name in names), strict=False)))

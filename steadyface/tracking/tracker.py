@@ -42,7 +42,7 @@ def track_clip(
         residuals.append(texture_residuals(face_model, statistics, image, crop_intrinsics, state).cpu())
         states.append(FaceState(*(part.cpu() for part in state)))
         times.append(batch.time_s.flatten().cpu().double())
-    joined = FaceState(*(torch.cat(parts) for parts in zip(*states)))
+    joined = FaceState(*(torch.cat(parts) for parts in zip(*states, strict=False)))
     vertices = face_model.decode_vertices(joined.latent.to(device)).cpu()
     return canonical_track(statistics, joined, vertices, torch.cat(times), intrinsics, torch.cat(residuals))
 
