@@ -25,7 +25,7 @@ from steadyface.types import ClipBatch, FaceState
 class AdaptationSettings:
     """What the encoder adapts by."""
 
-    steps: int = 320  # optimiser steps
+    steps: int = 160  # optimiser steps
     learning_rate: float = 3.0e-4  # Adam's, at its highest
     expression_rate: float = 0.5  # share of it for the expression network
     averaging: float = 0.98  # decay of the running mean of the weights that is kept as the result

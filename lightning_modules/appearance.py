@@ -21,7 +21,7 @@ from steadyface.types import LabBatch, SubjectStatistics
 class AppearanceSettings:
     """What the face model learns by."""
 
-    steps: int = 900  # optimiser steps
+    steps: int = 350  # optimiser steps
     learning_rate: float = 1.0e-3  # Adam's, at its highest
     geometry_weight: float = 1.0  # squared error of vertices, in deviations
     texture_weight: float = 0.5  # squared error of seen texels, in deviations
@@ -88,7 +88,14 @@ class AppearanceTraining(pl.LightningModule):
         }
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(self.face_model.parameters(), self.settings.learning_rate)
+        straight = {"encode_mesh.weight", "encode_mesh.bias", "to_mesh.weight", "to_mesh.bias"}
+        named = dict(self.face_model.named_parameters())
+        groups = [
+            {"params": [named[name] for name in named if name not in straight], "lr": self.settings.learning_rate},
+            # a million weights that start right: moved gently, or a few hundred meshes are learned by heart
+            {"params": [named[name] for name in sorted(straight)], "lr": 0.02 * self.settings.learning_rate},
+        ]
+        optimizer = torch.optim.Adam(groups)
         return cosine_schedule(optimizer, self.settings.steps, warmup=min(50, self.settings.steps))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

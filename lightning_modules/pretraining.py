@@ -28,12 +28,12 @@ from steadyface.types import FaceState, LabBatch, SubjectStatistics, to_device
 class PretrainingSettings:
     """What the encoder learns by in the lab."""
 
-    steps: int = 1800  # optimiser steps
+    steps: int = 850  # optimiser steps
     learning_rate: float = 1.5e-3  # AdamW's, at its highest
     pose_weight: float = 0.3  # reprojection, depth and rotation
     point_weight: float = 1.0  # of the points behind the pose
     geometry_weight: float = 1.0  # of the decoded mesh, per mm
-    latent_weight: float = 0.3  # per deviation of the lab
+    latent_weight: float = 0.2  # per deviation of the lab
     detail_weight: float = 4.0  # of lips and lids against the other vertices
     own_pose_after: float = 0.5  # share of the steps after which textures are unwrapped under the own pose only
     seed: int = 0  # of weights and draws
@@ -65,13 +65,15 @@ class LabSupervision:
     def losses(
         self, face_model: FaceModel, batch: LabBatch, view: PhoneView, state: FaceState, latent_target: Tensor
     ) -> dict[str, Tensor]:
-        """Weighted losses of a state, by name."""
+        """Weighted losses of a state, by name; it may hold several latents a view, one after the other."""
         points, weight = self.points.to(view.image.device), self.vertex_weight.to(view.image.device)
         pose = pose_error(
             state.rotation, state.translation, view.rotation, view.translation, points, view.intrinsics,
             view.image.shape[-1],
         )
-        geometry = geometry_error(face_model.decode_vertices(state.latent), batch.vertices, weight)
+        times = len(state.latent) // len(batch.vertices)
+        vertices, latent_target = batch.vertices.repeat(times, 1, 1), latent_target.repeat(times, 1)
+        geometry = geometry_error(face_model.decode_vertices(state.latent), vertices, weight)
         latent = latent_error(face_model.whiten(state.latent), face_model.whiten(latent_target))
         return {
             "pose": self.settings.pose_weight * pose,
@@ -136,14 +138,21 @@ class LabPretraining(pl.LightningModule):
         return torch.stack(list(losses.values())).sum()
 
     def _predict(self, view: PhoneView) -> tuple[FaceState, FoundPoints]:
-        """Pose by the network; the texture under that pose, or early on under the true one, disturbed."""
+        """Pose by the network, and two latents: from the texture under that pose (early on, under the
+        true one, disturbed), and under the true one, disturbed anew: a second sample at a small price."""
         rotation, translation, found = self.encoder.predict_pose(view.image, view.intrinsics)
         own_share = self.global_step / max(1.0, self.settings.own_pose_after * self.settings.steps)
         own = torch.rand(len(rotation), 1, device=self.device) < own_share
         shaken_rotation, shaken_translation = disturb_pose(view)
         under_rotation = torch.where(own.unsqueeze(-1), rotation.detach(), shaken_rotation)
         under_translation = torch.where(own, translation.detach(), shaken_translation)
-        latent = self.encoder.predict_latent(view.image, view.intrinsics, under_rotation, under_translation)
+        again_rotation, again_translation = disturb_pose(view)
+        latent = self.encoder.predict_latent(
+            view.image.repeat(2, 1, 1, 1),
+            view.intrinsics.repeat(2, 1, 1),
+            torch.cat([under_rotation, again_rotation]),
+            torch.cat([under_translation, again_translation]),
+        )
         return FaceState(latent, rotation, translation), found
 
     def validation_step(self, batch: LabBatch, batch_index: int) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from steadyface.geometry import alignment
 from steadyface.geometry.alignment import align_rigid
 from steadyface.geometry.cameras import transform
 
@@ -42,28 +43,9 @@ def canonicalise(
     Shapes: vertices (T, N, 3), rotation (T, 3, 3), translation (T, 3) head -> world, mean (N, 3),
     rigid_vertices (K,) long.
     """
-    parts = [
-        _canonicalise(
-            vertices[start : start + _CHUNK],
-            rotation[start : start + _CHUNK],
-            translation[start : start + _CHUNK],
-            mean,
-            rigid_vertices,
-        )
-        for start in range(0, len(vertices), _CHUNK)
-    ]
+    chunks = zip(vertices.split(_CHUNK), rotation.split(_CHUNK), translation.split(_CHUNK), strict=True)
+    parts = [alignment.canonicalise(*chunk, mean, rigid_vertices) for chunk in chunks]
     return CanonicalPoses(*(torch.cat(values) for values in zip(*parts, strict=True)))
-
-
-def _canonicalise(
-    vertices: Tensor, rotation: Tensor, translation: Tensor, mean: Tensor, rigid_vertices: Tensor
-) -> CanonicalPoses:
-    to_mean, shift = align_rigid(vertices.double(), mean.double(), rigid_vertices)
-    straight = transform(vertices.double(), to_mean, shift)
-    # x_world = R v + t with v = A^T (v' - a), hence R' = R A^T and t' = t - R' a
-    pose = rotation.double() @ to_mean.transpose(-1, -2)
-    place = translation.double() - (pose @ shift.unsqueeze(-1)).squeeze(-1)
-    return CanonicalPoses(straight.to(vertices.dtype), pose.to(rotation.dtype), place.to(translation.dtype))
 
 
 def find_rigid_vertices(vertices: Tensor, mean: Tensor, share: float = RIGID_SHARE) -> Tensor:

@@ -4,6 +4,7 @@
 - ``rasterizer``: which triangle covers which pixel (the fragment rasteriser)
 - ``texture_space``: unwrap an image onto the mesh's texture, and which texels a camera sees
 - ``contrast``: local contrast normalisation inside a mask
-- ``alignment``: the rigid motion between two meshes
+- ``alignment``: the rigid motion between two meshes, and moving it from the mesh into the pose
+- ``pose_from_points``: head pose from points of the head seen in the image
 - ``normals``: vertex normals
 """

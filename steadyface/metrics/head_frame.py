@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from steadyface.geometry.alignment import align_rigid
+from steadyface.geometry import alignment
 from steadyface.geometry.cameras import transform
 
 
@@ -31,7 +31,7 @@ def canonicalise(
     """Align every mesh to ``reference`` on its rigid vertices and fold the inverse into its pose.
 
     The camera-frame vertices stay as they were; only what is called pose and what is called
-    expression moves. Computed in float64.
+    expression moves. Computed and returned in float64.
 
     Args:
         vertices: (B, N, 3) mm, head frame.
@@ -40,12 +40,6 @@ def canonicalise(
         rigid: (K,) long, vertices that no expression moves (forehead, nose bridge).
         reference: (N, 3) mm, the mesh whose rigid vertices define the head frame.
     """
-    vertices, rotation, translation = vertices.double(), rotation.double(), translation.double()
-    turn, shift = align_rigid(vertices, reference.double(), rigid)
-    # x = turn^T (c - shift), so R x + t = (R turn^T) c + t - R turn^T shift
-    new_rotation = rotation @ turn.transpose(-1, -2)
     return HeadFrameFace(
-        vertices=vertices @ turn.transpose(-1, -2) + shift[:, None],
-        rotation=new_rotation,
-        translation=translation - (new_rotation @ shift[..., None])[..., 0],
+        *alignment.canonicalise(vertices.double(), rotation.double(), translation.double(), reference, rigid)
     )

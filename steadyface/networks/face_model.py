@@ -21,8 +21,7 @@ from steadyface.types import SubjectStatistics
 class FaceModelSettings:
     """Size of the face model."""
 
-    latent_size: int = 32  # numbers in z
-    mesh_rank: int = 64  # width of the last mesh layer, started from that many principal components
+    latent_size: int = 48  # numbers in z; each starts as one principal component of the lab's meshes
     hidden: int = 128  # width of the fully connected layers
     texture_width: int = 16  # channels of the texture decoder's finest layer
 
@@ -70,23 +69,28 @@ class FaceModel(nn.Module):
         self.camera_bias = nn.Parameter(torch.zeros(len(statistics.cameras), 3))
 
     def _build_encoder(self, statistics: SubjectStatistics, settings: FaceModelSettings) -> None:
-        self.encode_mesh = nn.Linear(3 * statistics.vertex_count, settings.hidden)
+        self.encode_mesh = nn.Linear(3 * statistics.vertex_count, settings.latent_size)
         channels = [3, 8, 16, 32, 64]
         self.encode_texture = convolution_stack(channels, residual_from=9)
         side = self.texture_size // 16
         self.encode_joint = nn.Sequential(
-            nn.Linear(settings.hidden + 64 * side * side, settings.hidden), nn.LeakyReLU(0.2)
+            nn.Linear(settings.latent_size + 64 * side * side, settings.hidden), nn.LeakyReLU(0.2)
         )
         self.to_mean = nn.Linear(settings.hidden, settings.latent_size)
         self.to_log_variance = nn.Linear(settings.hidden, settings.latent_size)
+        with torch.no_grad():
+            self.to_mean.weight.mul_(0.1)
+            self.to_log_variance.bias.fill_(-4.0)
 
     def _build_decoder(self, statistics: SubjectStatistics, settings: FaceModelSettings) -> None:
         hidden, width = settings.hidden, settings.texture_width
         self.decode_latent = nn.Sequential(
             nn.Linear(settings.latent_size, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2)
         )
-        self.to_components = nn.Linear(hidden, settings.mesh_rank)
-        self.to_mesh = nn.Linear(settings.mesh_rank, 3 * statistics.vertex_count)
+        self.to_components = nn.Linear(hidden, settings.latent_size)
+        self.to_mesh = nn.Linear(settings.latent_size, 3 * statistics.vertex_count)
+        with torch.no_grad():
+            self.to_components.weight.mul_(0.1)
         self.decode_view = nn.Sequential(nn.Linear(3, 16), nn.LeakyReLU(0.2))
         steps = (self.texture_size // 16).bit_length() - 1
         channels = [min(64, width * 2 ** (steps - level)) for level in range(steps + 1)]
@@ -100,17 +104,18 @@ class FaceModel(nn.Module):
     def start_from_principal_components(self, vertices: Tensor) -> None:
         """Give the outer mesh layers the principal components of the lab's meshes, (F, N, 3) mm.
 
-        Training then spends its time on appearance instead of finding a linear basis again.
+        With the straight paths from mesh to latent to mesh, the untrained model is then the linear
+        model of the lab; training adds what is not linear, and the appearance.
         """
         centred = ((vertices - self.vertex_mean) / self.vertex_std).flatten(1)
-        _, scale, components = torch.svd_lowrank(centred, q=min(self.settings.mesh_rank, len(centred)), niter=4)
+        _, scale, components = torch.svd_lowrank(centred, q=min(self.settings.latent_size, len(centred)), niter=4)
         rank = components.shape[1]
         deviation = scale / len(centred) ** 0.5
         self.to_mesh.weight.zero_()
         self.to_mesh.weight[:, :rank] = components * deviation
         self.to_mesh.bias.zero_()
-        taken = min(rank, self.encode_mesh.out_features)
-        self.encode_mesh.weight[:taken] = (components / deviation.clamp(min=1e-6)).t()[:taken]
+        self.encode_mesh.weight.zero_()
+        self.encode_mesh.weight[:rank] = (components / deviation.clamp(min=1e-6)).t()
         self.encode_mesh.bias.zero_()
 
     def encode(self, vertices: Tensor, average_texture: Tensor, average_mask: Tensor) -> Posterior:
@@ -118,12 +123,13 @@ class FaceModel(nn.Module):
         mesh = ((vertices - self.vertex_mean) / self.vertex_std).flatten(1)
         texture = (average_texture - self.texture_mean) / self.texture_std * average_mask
         seen = self.encode_texture(texture).flatten(1)
-        joint = self.encode_joint(torch.cat([self.encode_mesh(mesh), seen], dim=-1))
-        return Posterior(self.to_mean(joint), self.to_log_variance(joint).clamp(-8.0, 4.0))
+        code = self.encode_mesh(mesh)
+        joint = self.encode_joint(torch.cat([code, seen], dim=-1))
+        return Posterior(code + self.to_mean(joint), self.to_log_variance(joint).clamp(-8.0, 4.0))
 
     def decode_vertices(self, latent: Tensor) -> Tensor:
         """Latent (B, Z) -> mesh (B, N, 3), head frame, mm."""
-        offsets = self.to_mesh(self.to_components(self.decode_latent(latent)))
+        offsets = self.to_mesh(latent + self.to_components(self.decode_latent(latent)))
         return offsets.view(len(latent), -1, 3) * self.vertex_std + self.vertex_mean
 
     def decode_texture_map(self, latent: Tensor, view_direction: Tensor) -> Tensor:

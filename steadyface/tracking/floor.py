@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from steadyface.capture.clip_truth import ClipTruth
-from steadyface.geometry.alignment import align_rigid
-from steadyface.geometry.cameras import transform
+from steadyface.geometry.alignment import canonicalise
 from steadyface.networks.face_model import FaceModel
 from steadyface.tracking.track import Track
 from steadyface.tracking.tracker import canonical_track
@@ -24,11 +23,10 @@ def decoder_floor(
         truth: of the clip.
         iterations: Adam steps of the latent fit over all frames at once.
     """
-    turn, shift = align_rigid(truth.vertices, statistics.vertex_mean, statistics.rigid_vertices)
-    target = transform(truth.vertices, turn, shift)
+    target, rotation, translation = canonicalise(
+        truth.vertices, truth.rotation, truth.translation, statistics.vertex_mean, statistics.rigid_vertices
+    )
     latent = fit_latent(face_model, target, iterations)
-    rotation = truth.rotation @ turn.transpose(-1, -2)
-    translation = truth.translation - (rotation @ shift.unsqueeze(-1)).squeeze(-1)
     with torch.no_grad():
         vertices = face_model.decode_vertices(latent)
     residual = torch.full((len(latent),), float("nan"))

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from steadyface.geometry.alignment import align_rigid
-from steadyface.geometry.cameras import transform
+from steadyface.geometry.alignment import canonicalise
 from steadyface.networks.face_model import FaceModel
 from steadyface.networks.state_encoder import StateEncoder
 from steadyface.tracking.residual import texture_residuals
@@ -52,12 +51,11 @@ def canonical_track(
     residual: Tensor,
 ) -> Track:
     """Move the rigid motion that the decoded meshes (T, N, 3) hold into the pose: the gauge is then one."""
-    turn, shift = align_rigid(vertices, statistics.vertex_mean.cpu(), statistics.rigid_vertices.cpu())
-    rotation = state.rotation @ turn.transpose(-1, -2)
-    translation = state.translation - (rotation @ shift.unsqueeze(-1)).squeeze(-1)
+    mean, rigid = statistics.vertex_mean.cpu(), statistics.rigid_vertices.cpu()
+    vertices, rotation, translation = canonicalise(vertices, state.rotation, state.translation, mean, rigid)
     return Track(
         time_s=time_s, latent=state.latent, rotation=rotation, translation=translation,
-        vertices=transform(vertices, turn, shift), intrinsics=intrinsics.cpu().expand(len(time_s), 3, 3).clone(),
+        vertices=vertices, intrinsics=intrinsics.cpu().expand(len(time_s), 3, 3).clone(),
         texture_residual=residual,
     )
 

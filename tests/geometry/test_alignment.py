@@ -6,7 +6,7 @@ import torch
 from pytorch3d.transforms import random_rotations, so3_exp_map
 from torch import Tensor
 
-from steadyface.geometry.alignment import align_rigid
+from steadyface.geometry.alignment import align_rigid, canonicalise
 from steadyface.geometry.cameras import transform
 
 
@@ -72,3 +72,28 @@ def test_float32_comes_back_as_float32_far_from_the_origin() -> None:
     exact, exact_translation = align_rigid(source.double(), target.double())
     torch.testing.assert_close(found, exact.float(), rtol=0, atol=7e-8)
     torch.testing.assert_close(translation, exact_translation.float(), rtol=7e-8, atol=0)
+
+
+def test_what_a_mesh_moves_rigidly_goes_into_its_pose() -> None:
+    """A pose that is known, a mesh off by a known motion, and an expression that must stay in the mesh."""
+    true = cloud(batch=1).repeat(3, 1, 1)
+    true[:, 20:] += 5 * torch.randn(3, 20, 3, dtype=torch.float64)
+    rotation, place = random_rotations(3, dtype=torch.float64), 500 * torch.randn(3, 3, dtype=torch.float64)
+    error, slip = so3_exp_map(0.1 * torch.randn(3, 3, dtype=torch.float64)), torch.randn(3, 3, dtype=torch.float64)
+    # the mesh moved by (error, slip), and a pose that takes it back into the camera
+    moved, back = transform(true, error, slip), rotation @ error.transpose(1, 2)
+    pose = (back, place - (back @ slip[..., None])[..., 0])
+    found = canonicalise(moved, *pose, true[0], torch.arange(20))
+    for value, expected in zip(found, (true, rotation, place), strict=True):
+        torch.testing.assert_close(value, expected)
+
+
+def test_canonicalising_keeps_float32_and_every_vertex_in_the_camera() -> None:
+    vertices, rotation = cloud(count=2000).float(), random_rotations(3)
+    translation, reference = torch.full((3, 3), 1000.0), cloud(batch=1, count=2000)[0].float()
+    found = canonicalise(vertices, rotation, translation, reference)
+    assert [value.dtype for value in found] == [torch.float32] * 3
+    before = transform(vertices.double(), rotation.double(), translation.double())
+    after = transform(*(value.double() for value in found))
+    torch.testing.assert_close(after, before, rtol=0, atol=5e-4)
+    assert (found[0] - vertices).abs().max() > 1  # the mesh did move

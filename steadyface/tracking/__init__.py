@@ -1,0 +1,12 @@
+"""From a clip to a track, and what is drawn and measured from it without truth.
+
+Map:
+    tracker        encoder and decoder over a clip, in the canonical head frame; says when the face is another's
+    track          what was found, frame by frame, and its file
+    smoothing      the zero-lag smoother: the rival of every adaptation
+    floor          the oracle's row: true head pose, best latent
+    residual       how well the model explains the picture, in texture space
+    clip_evidence  textures unwrapped under given states, and what the source remembers
+    overlay        the tracked face drawn over the frame
+    heat_map       a number at each vertex as colour on the head
+"""
