@@ -96,11 +96,16 @@ class WildAdaptation(pl.LightningModule):
         points = self.supervision.point_loss(found, self.learner.pose_network.points, view)
         return torch.stack([*losses.values(), points]).sum()
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
-        """Move the running mean towards the learner."""
-        decay = min(self.settings.averaging, self.global_step / (self.global_step + 10.0))
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """One step of the learner, and the running mean moves towards it.
+
+        Not after the batch: callbacks write their checkpoints before a module's own hook runs.
+        """
+        super().optimizer_step(*arguments, **options)
+        step = self.global_step
+        decay = min(self.settings.averaging, step / (step + 10.0))
         with torch.no_grad():
-            for mean, now in zip(self.encoder.parameters(), self.learner.parameters(), strict=False):
+            for mean, now in zip(self.encoder.parameters(), self.learner.parameters(), strict=True):
                 mean.lerp_(now, 1.0 - decay)
 
     def validation_step(self, batch: ClipBatch, batch_index: int) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ def test_draws_do_not_depend_on_what_was_drawn_before() -> None:
 
 
 def test_every_key_counts() -> None:
-    keys = [(0, "a", 1), (0, "a", 2), (0, "b", 1), (1, "a", 1), (0, "a", 1, 0), (0, "a1"), (0, "a", "1")]
-    seeds = {derive_seed(*key) for key in keys}
-    assert len(seeds) == len(keys)
+    keys: list[tuple[int | str, ...]] = [("a", 1), ("a", 2), ("b", 1), ("a", 1, 0), ("a1",), ("a", "1")]
+    seeds = {derive_seed(seed, *key) for seed in (0, 1) for key in keys}
+    assert len(seeds) == 2 * len(keys)
     assert all(0 <= seed < 2**63 for seed in seeds)

@@ -42,9 +42,9 @@ def correlation_volume(
     """
     size = observed.shape[-1]
     observed, model = observed * observed_mask, model * model_mask
-    energy = box_sum(observed.square().sum(1, keepdim=True), radius).clamp(min=0.0)
     model_energy = box_sum(model.square().sum(1, keepdim=True), radius).clamp(min=0.0)
-    wide, wide_energy = pad(observed, [reach] * 4), pad(energy, [reach] * 4)
+    wide = pad(observed, [reach] * 4)
+    wide_energy = box_sum(wide.square().sum(1, keepdim=True), radius).clamp(min=0.0)
     scores = []
     for dy in range(2 * reach + 1):
         for dx in range(2 * reach + 1):

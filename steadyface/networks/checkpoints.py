@@ -38,7 +38,7 @@ def load_networks(path: str | Path) -> tuple[SubjectStatistics, FaceModel, State
     except Exception as fault:  # torch raises many kinds for a broken file
         raise InputError(path, "a checkpoint of steadyface", f"an unreadable file ({type(fault).__name__})",
                          "run the stage again") from fault
-    if "networks" not in content:
+    if not isinstance(content, dict) or "networks" not in content:
         raise InputError(path, "a checkpoint of steadyface", "another program's", "give one that `run` wrote")
     described, weights = content["networks"], content["state_dict"]
     statistics = SubjectStatistics(**described["statistics"])

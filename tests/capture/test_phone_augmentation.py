@@ -31,10 +31,10 @@ def blob_batch(radius: float = 4.0) -> LabBatch:
     steps = torch.arange(float(LAB))
     square = (steps - pixels[..., :1]).square().unsqueeze(-2) + (steps - pixels[..., 1:]).square().unsqueeze(-1)
     image = torch.exp(-0.5 * square / radius**2).expand(-1, 3, -1, -1)
-    nothing = torch.zeros(COUNT)
+    nothing, texture = torch.zeros(COUNT), torch.zeros(COUNT, 1, 1, 1)
     return LabBatch(
         image, torch.ones(COUNT, 1, LAB, LAB), intrinsics, rotation, translation, POINT.expand(COUNT, -1, -1),
-        *[torch.zeros(COUNT, 1, 1, 1)] * 4, nothing[:, None], nothing.long(), nothing.long(),
+        texture, texture, texture, texture, nothing[:, None], nothing.long(), nothing.long(),
     )  # fmt: skip
 
 
@@ -103,6 +103,16 @@ def test_an_unmapped_camera_is_the_lab_camera() -> None:
     same = roll_camera(batch, torch.eye(3).expand(COUNT, 3, 3), torch.zeros(COUNT))
     for found, expected in zip(same, (batch.intrinsics, batch.rotation, batch.translation), strict=True):
         torch.testing.assert_close(found, expected)
+
+
+def test_the_roll_goes_into_the_pose_and_leaves_k_upright() -> None:
+    """A rolled K would project as well, but no phone has one: with square pixels K only zooms and shifts."""
+    batch = blob_batch()
+    upright = torch.tensor([[230.0, 0.0, 47.0], [0.0, 230.0, 48.5], [0.0, 0.0, 1.0]]).expand(COUNT, 3, 3)
+    found = augmented(batch._replace(intrinsics=upright)).intrinsics
+    torch.testing.assert_close(found[:, [0, 1], [1, 0]], torch.zeros(COUNT, 2), rtol=0, atol=1e-3)
+    torch.testing.assert_close(found[:, 0, 0], found[:, 1, 1])
+    assert float(found[:, 0, 0].std()) > 1.0
 
 
 def test_warping_by_the_identity_changes_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,11 +111,13 @@ class SmallClip(SmallLab):
 
 
 def fit(
-    module: pl.LightningModule, data: pl.LightningDataModule, steps: int, checkpoint: Path, resume: Path | None = None
+    module: pl.LightningModule, data: pl.LightningDataModule, steps: int, checkpoint: Path, resume: Path | None = None,
+    callbacks: Sequence[pl.Callback] = (),
 ) -> pl.Trainer:
     """Train to a number of steps and leave a checkpoint."""
     trainer = pl.Trainer(
-        max_steps=steps, max_epochs=-1, accelerator="cpu", logger=False, enable_checkpointing=False,
+        max_steps=steps, max_epochs=-1, accelerator="cpu", logger=False, callbacks=list(callbacks),
+        enable_checkpointing=bool(callbacks),
         enable_model_summary=False, enable_progress_bar=False, num_sanity_val_steps=0, val_check_interval=1000,
         check_val_every_n_epoch=None, deterministic="warn", default_root_dir=str(checkpoint.parent),
     )  # fmt: skip
@@ -135,9 +137,10 @@ def small_lab(person: Person) -> SmallLab:
     return SmallLab(person)
 
 
-@pytest.fixture
-def small_clip(person: Person) -> SmallClip:
-    return SmallClip(person)
+@pytest.fixture(scope="session")
+def small_clip():
+    """Makes the clip's data anew: a loader remembers where it stands."""
+    return SmallClip
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,9 @@ def test_validation_is_the_same_every_time_and_remembers_the_residual(
     person, small_lab, source: Path, pretraining_settings, monkeypatch
 ) -> None:
     module = LabPretraining(pretraining_settings, str(source))
-    module.encoder = load_networks(source)[2]
+    trained = load_networks(source)[2]
+    assert trained is not None
+    module.encoder = trained
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     batch = next(iter(small_lab.val_dataloader()))
     with torch.no_grad():

@@ -120,7 +120,7 @@ def test_a_target_that_was_not_observed_weighs_nothing() -> None:
     observed, model = normalise_contrast(waves(2.0, 0.0), observed_mask), normalise_contrast(waves(), ONE)
     found = register(observed, model, observed_mask, ONE)
     column = torch.arange(float(SIZE)).view(1, 1, 1, -1)
-    beyond = (column + found.offset[:, :1]).ceil() >= 16
+    beyond = column + found.offset[:, :1] > 15.02  # the mask, looked up there, falls below 0.98
     assert float((found.weight * beyond).max()) == 0.0
     assert float(found.weight[..., MIDDLE, 6:12].mean()) > 0.1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -34,7 +35,15 @@ def test_pose_error_grows_with_the_distance(way: str) -> None:
     unit = 0.02 if way == "turn" else 3.0
     for sign in (-1.0, 1.0):
         costs = [float(moved_pose(**{way: sign * unit * step})) for step in range(6)]
-        assert all(after > before for before, after in zip(costs, costs[1:], strict=False)), costs
+        assert all(after > before for before, after in pairwise(costs)), costs
+
+
+def test_pose_error_sees_depth_that_no_pixel_shows() -> None:
+    """A point on the axis stays at its pixel however far away it is."""
+    axis = torch.tensor([[0.0, 0.0, 500.0]], dtype=torch.float64)
+    point = torch.zeros(1, 3, dtype=torch.float64)
+    costs = [float(pose_error(STRAIGHT, axis * scale, STRAIGHT, axis, point, K, 64)) for scale in (1.0, 1.05, 1.2)]
+    assert costs[0] + 0.1 < costs[1] < costs[2] - 0.1
 
 
 def test_pose_error_measures_pixels_by_the_size_of_the_crop() -> None:
@@ -104,9 +113,9 @@ def error_of(heat_shift: float = 0.0, place_shift: float = 0.0, doubt: float = 1
 
 def test_point_error_is_least_at_the_truth() -> None:
     costs = [error_of(heat_shift=step) for step in (0.0, 0.5, 1.0, 2.0, 4.0)]
-    assert all(after > before for before, after in zip(costs, costs[1:], strict=False)), costs
+    assert all(after > before for before, after in pairwise(costs)), costs
     costs = [error_of(place_shift=step) for step in (0.0, 0.5, 1.0, 4.0)]
-    assert all(after > before for before, after in zip(costs, costs[1:], strict=False)), costs
+    assert all(after > before for before, after in pairwise(costs)), costs
 
 
 @pytest.mark.parametrize("distance", [0.5, 2.0, 6.0])
@@ -120,7 +129,8 @@ def test_points_outside_the_crop_count_by_distance_only() -> None:
     truth = torch.tensor([[[-40.0, 25.0]]])
     costs = []
     for place in (4.0, 12.0):  # the heat anywhere
-        found = FoundPoints(torch.tensor([[[-30.0, 25.0]]]), torch.ones(1, 1), heat_at(torch.full((1, 1, 2), place), 16))
+        heat = heat_at(torch.full((1, 1, 2), place), 16)
+        found = FoundPoints(torch.tensor([[[-30.0, 25.0]]]), torch.ones(1, 1), heat)
         costs.append(float(point_error(found, truth, 4)))
     assert costs[0] == costs[1] == pytest.approx(10.0)
 

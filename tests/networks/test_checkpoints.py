@@ -55,7 +55,7 @@ def test_a_decoder_alone_has_no_encoder(dome, face_model, tmp_path: Path) -> Non
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing.ckpt"):
+    with pytest.raises(InputError, match=r"nothing\.ckpt"):
         load_networks(tmp_path / "nothing.ckpt")
 
 
@@ -78,7 +78,9 @@ class Foreign:
 
 
 @pytest.mark.parametrize(
-    "content", [{"state_dict": {}}, {"epoch": 1}, [1, 2], torch.zeros(2), 7], ids=["dict", "other", "list", "tensor", "int"]
+    "content",
+    [{"state_dict": {}}, {"epoch": 1}, [1, 2], torch.zeros(2), 7],
+    ids=["dict", "other", "list", "tensor", "int"],
 )
 def test_a_foreign_checkpoint_is_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "foreign.ckpt")
