@@ -11,7 +11,7 @@ from torch import Tensor
 from steadyface.losses.robust import charbonnier
 
 OUT_OF_FRAME_COST = 2.0
-"""What a texel pays that the source saw and that has left the picture: more than the worst match of normalised textures."""
+"""What a texel pays that the source saw and that has left the picture: more than any match costs."""
 
 
 def texture_difference(first: Tensor, second: Tensor, mask: Tensor, inside: Tensor, scale: float = 0.1) -> Tensor:
