@@ -27,11 +27,11 @@ class SelfSupervisionWeights:
 
     registration: float = 1.0  # distance to the registered place, per pixel of the crop
     motc: float = 0.5  # model to observation, contrast-normalised
-    cftc: float = 1.0  # frame to frame, contrast-normalised
+    cftc: float = 4.0  # frame to frame, contrast-normalised
     motc_raw: float = 0.0  # model to observation through C, raw linear colours (as published)
     cftc_unguarded: float = 0.0  # frame to frame, raw, over whatever both frames see now (as published)
     colour: float = 1.0  # C alone, on raw colours
-    latent_pull: float = 0.1  # to the source's latent, per deviation of the lab
+    latent_pull: float = 0.3  # to the source's latent, per deviation of the lab
     latent_prior: float = 0.0  # to the lab's mean latent
     pose_pull: float = 0.01  # to the source's pose, per pixel of the crop
     out_of_frame: float = 1.0  # per pixel beyond the picture

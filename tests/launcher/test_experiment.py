@@ -111,7 +111,7 @@ def test_evaluate_writes_the_figures_again(ran: tuple[Path, str]) -> None:
 
 
 def test_a_dry_run_says_what_is_done(ran: tuple[Path, str]) -> None:
-    shown = steadyface(ran[0], "run", SMOKE, "adaptation.steps=3", "--dry-run")[1]
+    shown = steadyface(ran[0], "run", SMOKE, "adaptation.learning_rate=0.001", "--dry-run")[1]
     stages = shown.split("# stages")[1].splitlines()
     assert sum("done in" in line for line in stages) == 3
     assert sum("to run" in line for line in stages) == 3
