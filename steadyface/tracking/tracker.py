@@ -15,7 +15,8 @@ from steadyface.tracking.track import Track
 from steadyface.types import ClipBatch, FaceState, SubjectStatistics
 
 FOREIGN_RESIDUAL = 1.35
-"""A clip whose median residual exceeds the lab's 95th percentile by this factor is taken for somebody else. Not calibrated."""
+"""A clip whose median residual exceeds the lab's 95th percentile by this factor is taken for somebody else:
+a first choice, not calibrated."""
 
 
 @torch.no_grad()
