@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
@@ -38,6 +38,26 @@ class ClipPrediction(NamedTuple):
     time_s: Tensor
     frame: Tensor
     clip: Tensor
+
+
+class ValidationWatch(Callback):
+    """A callback that looks at every validation batch, whichever loader it comes from."""
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Hand on what tells the batches apart: the outputs' keys, not the loaders' numbers."""
+        self.see(trainer, pl_module, outputs, batch)
+
+    def see(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
+        """Look at one batch and at what ``validation_step`` returned for it."""
+        raise NotImplementedError
 
 
 def lab_prediction(outputs: Any) -> LabPrediction | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from callbacks.outputs import ClipPrediction, clip_prediction, subject_of
+from callbacks.outputs import ClipPrediction, ValidationWatch, clip_prediction, subject_of
 from steadyface.geometry.cameras import project
 from steadyface.metrics import stability
 from steadyface.metrics.head_frame import canonicalise
@@ -17,7 +17,7 @@ from steadyface.metrics.head_frame import canonicalise
 _FEWEST_FRAMES = 3  # a second difference needs them
 
 
-class TemporalStability(Callback):
+class TemporalStability(ValidationWatch):
     """Logs ``val/acceleration_mm_s2``, ``val/acceleration_px_s2`` and both stability ratios.
 
     Pixels are those of the crop that the module sees. Frames may come in any order and from several
@@ -33,15 +33,7 @@ class TemporalStability(Callback):
         """Forget the frames of the last validation."""
         self._seen = []
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def see(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
         """Keep a clip batch; lab batches are no frames in order and are passed over."""
         found = clip_prediction(outputs)
         if found is not None:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import wandb
 from numpy.typing import NDArray
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from callbacks.outputs import ClipPrediction, clip_prediction, log_media, media_folder, subject_of
+from callbacks.outputs import ClipPrediction, ValidationWatch, clip_prediction, log_media, media_folder, subject_of
 from steadyface.capture.video import VideoWriter
 from steadyface.geometry.cameras import transform
 from steadyface.tracking.overlay import draw_overlay
@@ -20,7 +20,7 @@ from steadyface.types import to_device
 _FALLBACK_FPS = 30.0
 
 
-class TrackingVideo(Callback):
+class TrackingVideo(ValidationWatch):
     """Writes crop and overlay side by side, frame by frame; to W&B too where the run has it.
 
     The main process draws the frames that it validated itself. The file's name and whether it is
@@ -40,15 +40,7 @@ class TrackingVideo(Callback):
         """Forget the pictures of the last validation."""
         self._frames = {}
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def see(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
         """Draw a clip batch's frames, while their images are at hand."""
         found = clip_prediction(outputs)
         if found is None or not trainer.is_global_zero:

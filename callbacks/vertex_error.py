@@ -8,18 +8,18 @@ from typing import Any
 import torch
 import wandb
 from PIL import Image
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from callbacks.outputs import lab_prediction, log_media, media_folder, subject_of
+from callbacks.outputs import ValidationWatch, lab_prediction, log_media, media_folder, subject_of
 from steadyface.metrics import geometry_errors as errors
 from steadyface.metrics.head_frame import canonicalise
 from steadyface.tracking.heat_map import render_heat_map
 
 
-class VertexError(Callback):
+class VertexError(ValidationWatch):
     """Logs ``val/vertex_error_mm``, by region and in the camera frame, and head pose errors.
 
     Prediction and truth are canonicalised on the rigid vertices of the module's ``statistics``.
@@ -51,15 +51,7 @@ class VertexError(Callback):
         self._vertex_sum = torch.zeros(statistics.vertex_count, dtype=torch.float64, device=pl_module.device)
         self._frames = 0
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def see(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
         """Add a lab batch; clip batches have no truth and are passed over."""
         found = lab_prediction(outputs)
         if found is None:

@@ -28,6 +28,7 @@ from steadyface.capture.multiface import (
     read_transform,
 )
 from steadyface.geometry.cameras import crop_intrinsics, project, transform
+from steadyface.geometry.normals import vertex_normals
 from steadyface.geometry.rasterizer import rasterize
 from steadyface.types import SubjectStatistics
 
@@ -39,13 +40,15 @@ _CHUNK = 16  # views projected at once
 class LabViews(NamedTuple):
     """V views of T instants; bytes, linear. S is the crop's side, U the texture's.
 
-    image (V, S, S, 3) uint8; silhouette (V, S, S) bool; texture (V, U, U, 3) uint8; intrinsics
-    (V, 3, 3) of the crop; rotation (V, 3, 3) and translation (V, 3) mm, head -> camera; camera (V,)
-    and frame (V,) long; vertices (T, N, 3) mm; average (T, U, U, 3) uint8.
+    image (V, S, S, 3) uint8; silhouette (V, S, S) bool; normal (V, S, S, 3) int8, camera frame, 127 = 1;
+    texture (V, U, U, 3) uint8; intrinsics (V, 3, 3) of the crop; rotation (V, 3, 3) and translation
+    (V, 3) mm, head -> camera; camera (V,) and frame (V,) long; vertices (T, N, 3) mm; average
+    (T, U, U, 3) uint8.
     """
 
     image: Tensor
     silhouette: Tensor
+    normal: Tensor
     texture: Tensor
     intrinsics: Tensor
     rotation: Tensor
@@ -95,7 +98,7 @@ def read_views(
 
     _in_threads(decode, range(len(names)), threads, "lab views", "view")
     _in_threads(average, range(len(instants)), threads, "lab averages", "frame")
-    _draw_silhouettes(views, statistics.faces, threads)
+    _draw_meshes(views, statistics.faces, threads)
     return views
 
 
@@ -114,6 +117,7 @@ def _placed(
     return LabViews(
         image=torch.empty(count, side, side, 3, dtype=torch.uint8),
         silhouette=torch.empty(count, side, side, dtype=torch.bool),
+        normal=torch.empty(count, side, side, 3, dtype=torch.int8),
         texture=torch.empty(count, texels, texels, 3, dtype=torch.uint8),
         intrinsics=crop_intrinsics(full, boxes, side),
         rotation=rotation,
@@ -197,16 +201,19 @@ def _boxes(
     return torch.cat([centre - side / 2, side, side], dim=1)
 
 
-def _draw_silhouettes(views: LabViews, faces: Tensor, threads: int) -> None:
-    """Fills ``views.silhouette`` by rasterising each view's mesh."""
+def _draw_meshes(views: LabViews, faces: Tensor, threads: int) -> None:
+    """Fills ``views.silhouette`` and ``views.normal`` by rasterising each view's mesh."""
     size = views.image.shape[1]
 
     def draw(view: int) -> None:
         at = slice(view, view + 1)
         points = transform(views.vertices[views.frame[at]], views.rotation[at], views.translation[at])
-        views.silhouette[at] = rasterize(points, faces, views.intrinsics[at], size, size).triangle >= 0
+        seen = rasterize(points, faces, views.intrinsics[at], size, size)
+        corners = vertex_normals(points, faces)[0][faces[seen.triangle[0].clamp(min=0)]]
+        views.silhouette[at] = seen.triangle >= 0
+        views.normal[at] = (corners * seen.barycentric[0].unsqueeze(-1)).sum(-2).mul_(127).round_().to(torch.int8)
 
-    _in_threads(draw, range(len(views.frame)), threads, "lab silhouettes", "view")
+    _in_threads(draw, range(len(views.frame)), threads, "lab silhouettes and normals", "view")
 
 
 def _in_threads(

@@ -155,6 +155,7 @@ class LabCaptures(pl.LightningDataModule):
         return LabBatch(
             image=_planes(views.image[index]),
             silhouette=views.silhouette[index].unsqueeze(1).float(),
+            normal=views.normal[index].permute(0, 3, 1, 2).float().div_(127),
             intrinsics=views.intrinsics[index],
             rotation=rotation,
             translation=translation,
@@ -197,7 +198,7 @@ def _check_memory(settings: LabCapturesSettings, instants: list[SplitInstant], s
     texture = 3 * statistics.texture_size**2
     views = sum(len(instant.cameras) for instant in instants)
     instant = 12 * statistics.vertex_count + texture
-    needed = views * (4 * settings.image_size**2 + texture) + len(instants) * instant
+    needed = views * (7 * settings.image_size**2 + texture) + len(instants) * instant
     available = available_memory()
     logger.info("%d views of %d instants take %.0f MB", views, len(instants), needed / 1e6)
     if available is not None and needed > available:

@@ -79,11 +79,11 @@ class WildClips(pl.LightningDataModule):
         """Reads the clips; a second call does nothing. Raises InputError where one cannot be used."""
         if self._clips is not None:
             return
-        _check(self._settings)
+        check_settings(self._settings)
         crops, clips = [], []
         for path in map(Path, self._settings.clips):
             info = probe(path)
-            box = _square(path, self._settings.box, info) if self._settings.box else detect_box(path)
+            box = square_box(path, self._settings.box, info) if self._settings.box else detect_box(path)
             crop, time_s = read_crops(path, box, self._settings.image_size, info.frame_count)
             crops.append(crop)
             clips.append(_clip_info(path, time_s, box, info, self._settings.focal_px))
@@ -180,7 +180,7 @@ def _clip_info(path: Path, time_s: Tensor, box: Box, info: VideoInfo, focal_px: 
     return ClipInfo(path, time_s, box, info.width, info.height, intrinsics, not focal_px)
 
 
-def _square(path: Path, box: list[float], info: VideoInfo) -> Box:
+def square_box(path: Path, box: list[float], info: VideoInfo) -> Box:
     """The box, its shorter side extended: a crop must not squeeze the face."""
     x, y, width, height = box
     if x >= info.width or y >= info.height or x + width <= 0 or y + height <= 0:
@@ -196,7 +196,8 @@ def _square(path: Path, box: list[float], info: VideoInfo) -> Box:
     return (x + (width - side) / 2, y + (height - side) / 2, side, side)
 
 
-def _check(settings: WildClipsSettings) -> None:
+def check_settings(settings: WildClipsSettings) -> None:
+    """Raises InputError where a value or a combination of values cannot be used."""
     if not settings.clips:
         raise InputError("clips", "at least one video file", "none", "name a clip")
     if settings.box and (len(settings.box) != 4 or min(settings.box[2:]) <= 0):

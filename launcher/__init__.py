@@ -10,6 +10,7 @@
 ``training``        the Lightning Trainer of a stage: W&B, checkpoints, resume
 ``metrics_file``    ``metrics.csv``: every logged number, cut back on a resume
 ``checkpoint_io``   checkpoints that are whole or absent
+``memory``          what becomes of freed memory
 ``logs``            what goes to the console, what to ``log.txt``
 ``joined_data``     clip windows and lab views in one loader
 ``outcome``         ``stages.json``: where an experiment's checkpoints lie

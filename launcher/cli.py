@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from steadyface import __version__
 from steadyface.errors import InputError
@@ -18,9 +19,12 @@ from steadyface.errors import InputError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, or 2 after a fault in the input."""
     arguments = build_parser().parse_args(argv)
+    from launcher.logs import quiet_console
+
+    quiet_console()
     code = 0
     try:
-        arguments.command(arguments)
+        code = arguments.command(arguments) or 0
     except* InputError as group:
         code = 2
         for fault in leaves(group):
@@ -36,49 +40,65 @@ def leaves(group: BaseExceptionGroup) -> list[BaseException]:
     return found
 
 
+class Command(NamedTuple):
+    """A sub-command: its name, what it calls, its help, and what adds its words to its parser."""
+
+    name: str
+    action: Callable[[argparse.Namespace], int | None]
+    what: str
+    example: str
+    add_words: Callable[[argparse.ArgumentParser], None]
+
+
+def commands() -> tuple[Command, ...]:
+    """Every sub-command, in the order of the help."""
+    return (
+        Command(
+            "run", run, "Run an experiment: train, adapt, track, compare. What was done before is reused.",
+            "steadyface run experiments/demo.yaml adaptation.steps=200 'seeds=[0,1,2]'", run_words,
+        ),
+        Command(
+            "track", track, "Track a clip: writes track.npz (states, vertices) and overlay.mp4.",
+            "steadyface track my_clip.mp4 --run runs/demo --box 120,80,360,360 --focal 620", track_words,
+        ),
+        Command(
+            "evaluate", evaluate,
+            "Score the networks of a finished experiment again: table, summary.json, report.html.",
+            "steadyface evaluate runs/demo", evaluate_words,
+        ),
+        Command(
+            "studio", studio, "Write a synthetic lab capture and phone clips with their truth.",
+            "steadyface studio my_studio identity_seed=3 lab_frames=60", studio_words,
+        ),
+        Command(
+            "check", check, "Say what is in a clip or a lab capture, what is missing, and whether it can be used.",
+            "steadyface check my_clip.mp4", check_words,
+        ),
+    )  # fmt: skip
+
+
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """The parser of all commands; the help of each ends with an example."""
     parser = argparse.ArgumentParser(
         prog="steadyface",
         description="Track a face performance with a person's own face model, adapted to the clip.",
     )
     parser.add_argument("--version", action="version", version=f"steadyface {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add_run(commands)
-    add_track(commands)
-    add_evaluate(commands)
-    add_studio(commands)
-    add_check(commands)
+    known = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in commands():
+        words = known.add_parser(
+            command.name,
+            help=command.what,
+            description=command.what,
+            epilog=f"example:\n  {command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        words.set_defaults(command=command.action)
+        command.add_words(words)
     return parser
 
 
-def add_command(
-    commands: argparse._SubParsersAction,
-    name: str,
-    action: Callable[[argparse.Namespace], None],
-    what: str,
-    example: str,
-) -> argparse.ArgumentParser:
-    """A sub-command whose help ends with an example."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=what,
-        description=what,
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=action)
-    return parser
-
-
-def add_run(commands: argparse._SubParsersAction) -> None:
-    parser = add_command(
-        commands,
-        "run",
-        run,
-        "Run an experiment: train, adapt, track, compare. What was done before is reused.",
-        "steadyface run experiments/demo.yaml adaptation.steps=200 'seeds=[0,1,2]'",
-    )
+def run_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", type=Path, metavar="EXPERIMENT.yaml")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace the file's")
     parser.add_argument(
@@ -86,14 +106,7 @@ def add_run(commands: argparse._SubParsersAction) -> None:
     )
 
 
-def add_track(commands: argparse._SubParsersAction) -> None:
-    parser = add_command(
-        commands,
-        "track",
-        track,
-        "Track a clip: writes track.npz (states, vertices) and overlay.mp4.",
-        "steadyface track my_clip.mp4 --run runs/demo --box 120,80,360,360 --focal 620",
-    )
+def track_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clip", type=Path, metavar="CLIP")
     parser.add_argument(
         "--run", type=Path, required=True, help="an experiment's or a stage's folder, or a checkpoint"
@@ -111,46 +124,23 @@ def add_track(commands: argparse._SubParsersAction) -> None:
     )
 
 
-def add_evaluate(commands: argparse._SubParsersAction) -> None:
-    parser = add_command(
-        commands,
-        "evaluate",
-        evaluate,
-        "Score the networks of a finished experiment again: table, summary.json, report.html.",
-        "steadyface evaluate runs/demo",
-    )
+def evaluate_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of an experiment")
 
 
-def add_studio(commands: argparse._SubParsersAction) -> None:
-    parser = add_command(
-        commands,
-        "studio",
-        studio,
-        "Write a synthetic lab capture and phone clips with their truth.",
-        "steadyface studio my_studio identity_seed=3 lab_frames=60",
-    )
+def studio_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="a folder that does not exist yet")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="studio settings")
 
 
-def add_check(commands: argparse._SubParsersAction) -> None:
-    parser = add_command(
-        commands,
-        "check",
-        check,
-        "Say what is in a clip or a lab capture, what is missing, and whether it can be used.",
-        "steadyface check my_clip.mp4",
-    )
+def check_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="CLIP-OR-CAPTURE")
 
 
 def run(arguments: argparse.Namespace) -> None:
     from launcher.experiment import describe_experiment, run_experiment
-    from launcher.logs import quiet_console
     from launcher.settings import load_experiment
 
-    quiet_console()
     experiment = load_experiment(arguments.experiment, arguments.overrides)
     if arguments.dry_run:
         print(describe_experiment(experiment))
@@ -159,19 +149,15 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def track(arguments: argparse.Namespace) -> None:
-    from launcher.logs import quiet_console
     from launcher.tracking import track_to_files
 
-    quiet_console()
     out = arguments.out or Path("tracked", arguments.clip.stem)
     track_to_files(arguments.clip, arguments.run, parse_box(arguments.box), arguments.focal, out)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     from launcher.experiment import show_results
-    from launcher.logs import quiet_console
 
-    quiet_console()
     show_results(arguments.run)
 
 
@@ -181,11 +167,15 @@ def studio(arguments: argparse.Namespace) -> None:
     write_studio(arguments.out, arguments.overrides)
 
 
-def check(arguments: argparse.Namespace) -> None:
-    from steadyface.capture.check import check_path
+def check(arguments: argparse.Namespace) -> int:
+    from steadyface.capture.check import FAULT, check_path
 
-    for line in check_path(arguments.path):
-        print(line)
+    findings = check_path(arguments.path)
+    faults = [line.removeprefix(FAULT) for line in findings if line.startswith(FAULT)]
+    print("".join(f"{line}\n" for line in findings if not line.startswith(FAULT)), end="")
+    for fault in faults:
+        print(f"steadyface: {fault}", file=sys.stderr)
+    return 2 if faults else 0
 
 
 def parse_box(text: str | None) -> list[float]:

@@ -18,7 +18,14 @@ from launcher.outcome import ADAPTED, Outcome, load_outcome
 from launcher.plan import locate
 from launcher.settings import Experiment, load_experiment
 from launcher.summary import Summary, write_summary
-from launcher.tracking import Networks, TrackedClip, load_tracker, track_one, warn_of_another_face
+from launcher.tracking import (
+    Networks,
+    TrackedClip,
+    load_tracker,
+    read_clip,
+    track_read_clip,
+    warn_of_another_face,
+)
 from steadyface.capture.clip_truth import ClipTruth, truth_path
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import crop_intrinsics
@@ -83,14 +90,15 @@ def evaluate_clip(
 ) -> dict[str, dict[str, list[float]]]:
     """The rows of one clip: row -> metric -> a value a seed. Rows without a seed repeat their value."""
     networks = load_tracker(outcome.source)
-    source = track_one(networks, clip.path, clip.box, clip.focal_px)
+    data = read_clip(clip.path, clip.box, clip.focal_px, networks.encoder.settings.image_size)
+    source = track_read_clip(networks, data)
     warn_of_another_face(clip.path, networks, source.track)
     judge = Judge(clip, networks, source)
     rows = {"source": [source.track], "source_smoothed": [smooth_track(source.track)]}
     scores = {row: judge.all_seeds(row_tracks, len(experiment.seeds)) for row, row_tracks in rows.items()}
     source.track.save(tracks / "source.npz")
     for (variant, seed), checkpoint in outcome.adapted.items():
-        track = track_one(load_tracker(checkpoint), clip.path, clip.box, clip.focal_px).track
+        track = track_read_clip(load_tracker(checkpoint), data).track
         track.save(tracks / f"{variant}-seed{seed}.npz")
         judge.append(scores, variant, track)
         if variant == ADAPTED:
@@ -118,7 +126,11 @@ class Judge:
         self._size = size
         facts = self.statistics
         self._texels = TexelMap.from_topology(facts.faces, facts.uv, facts.uv_faces, facts.texture_size)
-        self._source_visible = self._visible(source.track)
+        self._source, self._source_visible = source.track, self._visible(source.track)
+        # coverage looks at what the source saw, so no other texel need be looked up
+        self._texels = self._texels.restrict(self._source_visible.amax(dim=(0, 1)) > 0)
+        rigid, mean = facts.rigid_vertices, facts.vertex_mean
+        self._true_face = judged_face(clip.truth, rigid, mean) if clip.truth is not None else None
 
     def score(self, track: Track) -> dict[str, float]:
         """Metric name -> value; the names are those of the tables."""
@@ -127,9 +139,10 @@ class Judge:
             values = motion_without_truth(track, facts.rigid_vertices, facts.vertex_mean)
         else:
             values = evaluate_track(
-                track, self.clip.truth, facts.regions, facts.rigid_vertices, facts.vertex_mean
+                track, self.clip.truth, facts.regions, facts.rigid_vertices, facts.vertex_mean, self._true_face
             )
-        values["texture_coverage"] = float(texture_coverage(self._source_visible, self._visible(track)))
+        seen = self._source_visible if track is self._source else self._visible(track)
+        values["texture_coverage"] = float(texture_coverage(self._source_visible, seen))
         residual = track.texture_residual[torch.isfinite(track.texture_residual)]
         if len(residual):
             values["texture_residual_normalised"] = float(residual.mean())

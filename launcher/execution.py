@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import secrets
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ from launcher.runs import (
     write_atomically,
     write_record,
 )
+from steadyface.errors import InputError
 
 Work = Callable[[Path, RunRecord], None]
 
@@ -117,8 +120,21 @@ def begin(stage: Stage, folder: Path) -> RunRecord:
     return record
 
 
+def discard(folder: Path) -> None:
+    """Remove a stage's folder, and the folders above it up to that of all runs where nothing else is in them."""
+    shutil.rmtree(folder)
+    for parent in (folder.parent, folder.parent.parent):
+        if any(parent.iterdir()):
+            return
+        parent.rmdir()
+
+
 def _lead(stage: Stage, folder: Path, resolved_yaml: str, work: Work) -> StageResult:
-    """Rank 0: do the work; the record says running before it, and what became of it after."""
+    """Rank 0: do the work; the record says running before it, and what became of it after.
+
+    What a fault in the input stopped at its first attempt holds nothing of use: it is taken away again.
+    """
+    first = read_record(folder) is None
     record = begin(stage, folder)
     write_atomically(folder / "experiment.yaml", resolved_yaml)
     wait_for_all_ranks()
@@ -135,6 +151,8 @@ def _lead(stage: Stage, folder: Path, resolved_yaml: str, work: Work) -> StageRe
     finally:
         record.seconds = earlier_seconds + time.monotonic() - started
         write_record(folder, record)
+        if first and isinstance(sys.exception(), InputError) and not (folder / LAST_CHECKPOINT).exists():
+            discard(folder)
     wait_for_all_ranks()
     return StageResult(folder, stage.label, record.seconds, reused=False)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from launcher.evaluation import evaluate
 from launcher.execution import disconnect, is_main_process, say
+from launcher.memory import keep_freed_memory
 from launcher.outcome import Outcome, load_outcome, save_outcome
-from launcher.plan import Plan, describe_plan, make_plan
+from launcher.plan import Plan, check_given_clips, describe_plan, make_plan
 from launcher.report.from_run import report_run
 from launcher.runs import make_folder, write_atomically
 from launcher.settings import Experiment, to_yaml
 from launcher.stages import StageRunner
 from launcher.summary import print_summary
+
+EVALUATION, REPORT = "evaluation", "report"  # their labels among the stages' times
 
 
 def run_experiment(experiment: Experiment) -> Path:
@@ -23,6 +27,7 @@ def run_experiment(experiment: Experiment) -> Path:
         The experiment's folder: ``summary.json``, ``report.html``, ``tracks/``, a folder a stage.
     """
     plan = make_plan(experiment)
+    check_given_clips(experiment)
     folder = Path(experiment.runs) / experiment.name
     make_folder(folder)
     outcome = run_stages(experiment, plan)
@@ -65,12 +70,24 @@ def show_results(folder: Path) -> None:
     Raises:
         InputError: when the folder holds no experiment whose stages all finished.
     """
+    keep_freed_memory()
     started = time.monotonic()
     summary = evaluate(folder)
+    evaluated = time.monotonic()
+    outcome = note_seconds(folder, {EVALUATION: evaluated - started})
     report = report_run(folder)
-    seconds = {**load_outcome(folder).seconds, "tracks, scores, report": time.monotonic() - started}
-    print_summary(summary, seconds)
+    outcome = note_seconds(folder, {REPORT: time.monotonic() - evaluated})
+    print_summary(summary, outcome.seconds)
     print(f"\nreport: {report}", flush=True)
+
+
+def note_seconds(folder: Path, seconds: dict[str, float]) -> Outcome:
+    """Add what a step after the stages took to the times in ``stages.json``, last in their order."""
+    outcome = load_outcome(folder)
+    kept = {label: spent for label, spent in outcome.seconds.items() if label not in seconds}
+    outcome = replace(outcome, seconds={**kept, **seconds})
+    save_outcome(outcome, folder)
+    return outcome
 
 
 def describe_experiment(experiment: Experiment) -> str:

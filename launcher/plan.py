@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from datamodules.wild_clips import square_box
 from launcher.outcome import ADAPTED, find_checkpoint
 from launcher.runs import Stage, find_finished, fingerprint
 from launcher.settings import STUDIO, Experiment, variant_settings
+from steadyface.capture.video import probe
 from steadyface.errors import InputError
 
 NO_RESULT = {"folder", "clips", "workers", "processes"}
@@ -127,6 +129,23 @@ def check_held_out(experiment: Experiment) -> None:
     clip = experiment.evaluation.held_out_clip
     if clip and not clip.startswith(STUDIO) and not Path(clip).is_file():
         raise InputError(clip, "a video file", "no such file", "correct evaluation.held_out_clip")
+
+
+def check_given_clips(experiment: Experiment) -> None:
+    """Open every given clip before any stage runs: minutes of training are not to end in an unreadable video.
+
+    Raises:
+        InputError: for a clip that cannot be read, or whose picture does not hold the box.
+    """
+    clips, held_out = experiment.clips, experiment.evaluation
+    given = [(clip, clips.box) for clip in clips.clips]
+    given += [(held_out.held_out_clip, held_out.held_out_box or clips.box)] if held_out.held_out_clip else []
+    for clip, box in given:
+        if clip.startswith(STUDIO):
+            continue
+        info = probe(Path(clip))
+        if box:
+            square_box(Path(clip), box, info)
 
 
 def locate(reference: str, studio_folder: Path | None) -> Path:

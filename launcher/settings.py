@@ -16,7 +16,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from datamodules.lab_captures import LabCapturesSettings
-from datamodules.wild_clips import WildClipsSettings
+from datamodules.wild_clips import WildClipsSettings, check_settings
 from launcher.resolve import Layer, apply_layer, file_layers, override_layers, resolve
 from lightning_modules.adaptation import AdaptationSettings
 from lightning_modules.appearance import AppearanceSettings
@@ -120,6 +120,11 @@ def check(experiment: Experiment) -> Iterator[InputError]:
         yield fault("lab.folder", "a lab capture's folder", "none", f"give one, or {STUDIO}lab")
     if not experiment.clips.clips:
         yield fault("clips.clips", "one or more videos", "none", "write clips.clips='[my_clip.mp4]'")
+    else:
+        try:
+            check_settings(experiment.clips)
+        except InputError as error:
+            yield fault(f"clips.{error.subject}", error.expected, error.got, error.remedy)
     for name in ("appearance", "pretraining", "adaptation"):
         steps = getattr(experiment, name).steps
         if steps < 1:
@@ -130,6 +135,7 @@ def check(experiment: Experiment) -> Iterator[InputError]:
             "clips.image_size", f"{encoder}, as pretraining.encoder.image_size", crop, "make them equal"
         )
     yield from check_trainer(experiment)
+    yield from check_networks(experiment)
     for variant in experiment.variants:
         if variant in {"source", "adapted", "decoder_floor"} or variant.endswith("_smoothed"):
             yield fault(f"variants.{variant}", "a new row's name", "one of the table's own", "rename it")
@@ -137,6 +143,28 @@ def check(experiment: Experiment) -> Iterator[InputError]:
             variant_settings(experiment, variant, seed=0)
         except ExceptionGroup as group:
             yield from (error for error in group.exceptions if isinstance(error, InputError))
+
+
+def check_networks(experiment: Experiment) -> Iterator[InputError]:
+    """The faults of the networks' sizes, found here and not in the middle of a stage."""
+    sections = {
+        "appearance.model": asdict(experiment.appearance.model),
+        "pretraining.encoder": asdict(experiment.pretraining.encoder),
+    }
+    for section, sizes in sections.items():
+        for name, value in sizes.items():
+            unit = size_unit(section, name)
+            if value < unit or value % unit:
+                expected = f"a multiple of {unit}" if unit > 1 else "1 or more"
+                nearest = max(unit, round(value / unit) * unit)
+                yield fault(f"{section}.{name}", expected, value, f"the nearest one is {nearest}")
+
+
+def size_unit(section: str, name: str) -> int:
+    """What a size of a network must be a multiple of: channels are normalised in groups of 8, sides halved 4 times."""
+    if name.endswith("_width"):
+        return 8 if section == "pretraining.encoder" else 1
+    return 16 if name in {"image_size", "texture_size"} else 1
 
 
 def check_trainer(experiment: Experiment) -> Iterator[InputError]:

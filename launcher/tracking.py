@@ -24,6 +24,8 @@ from steadyface.tracking.track import Track
 from steadyface.tracking.tracker import FOREIGN_RESIDUAL, shows_somebody_else, track_clip
 from steadyface.types import SubjectStatistics
 
+TEXTURES_A_BLOCK = 16
+
 
 class Networks(NamedTuple):
     """A subject's face model and the encoder that drives it, ready to track on the CPU."""
@@ -53,22 +55,30 @@ def load_tracker(checkpoint: Path) -> Networks:
     return Networks(statistics, face_model.eval(), encoder.eval())
 
 
-def track_one(networks: Networks, clip: Path, box: Sequence[float], focal_px: float) -> TrackedClip:
-    """Track every frame of a clip.
+def read_clip(clip: Path, box: Sequence[float], focal_px: float, image_size: int) -> WildClips:
+    """A clip's crops, decoded once for every network that tracks it.
 
     Args:
-        networks: of `load_tracker`.
         clip: the video.
         box: x, y, w, h of the head in pixels of the upright frame; empty: MediaPipe finds it.
         focal_px: of the full frame; 0 = a guess, which is said.
+        image_size: side of the crops that the networks see, pixels.
     """
-    settings = WildClipsSettings(
-        clips=[str(clip)], box=list(box), focal_px=focal_px, image_size=networks.encoder.settings.image_size
-    )
+    settings = WildClipsSettings(clips=[str(clip)], box=list(box), focal_px=focal_px, image_size=image_size)
     data = WildClips(settings, seed=0)
     data.setup("predict")
+    return data
+
+
+def track_read_clip(networks: Networks, data: WildClips) -> TrackedClip:
+    """Track every frame of a clip of `read_clip`."""
     (info,) = data.clip_infos
     return TrackedClip(track_clip(*networks, data.predict_dataloader(), info.intrinsics), info)
+
+
+def track_one(networks: Networks, clip: Path, box: Sequence[float], focal_px: float) -> TrackedClip:
+    """Track every frame of a clip that only these networks see; arguments as `read_clip`."""
+    return track_read_clip(networks, read_clip(clip, box, focal_px, networks.encoder.settings.image_size))
 
 
 def track_to_files(clip: Path, run: Path, box: Sequence[float], focal_px: float, out: Path) -> None:
@@ -84,16 +94,26 @@ def track_to_files(clip: Path, run: Path, box: Sequence[float], focal_px: float,
 
 
 class ModelTextures:
-    """The model's texture of a frame of a track, (3, U, U) linear, as the camera of that frame sees it."""
+    """The model's texture of a frame of a track, (3, U, U) linear, as the camera of that frame sees it.
+
+    Frames are mostly asked for in order: they are decoded, and kept, a block at a time.
+    """
 
     def __init__(self, networks: Networks, track: Track) -> None:
         self._model, self._track = networks.face_model, track
+        self._number, self._block = -1, torch.empty(0)
+
+    def __call__(self, index: int) -> Tensor:
+        number, place = divmod(index, TEXTURES_A_BLOCK)
+        if number != self._number:
+            self._number, self._block = number, self._decode(number * TEXTURES_A_BLOCK)
+        return self._block[place]
 
     @torch.no_grad()
-    def __call__(self, index: int) -> Tensor:
-        frame = slice(index, index + 1)
-        view = view_direction(self._track.rotation[frame], self._track.translation[frame])
-        return self._model.decode(self._track.latent[frame], self._model.clamp_view(view))[1][0]
+    def _decode(self, first: int) -> Tensor:
+        frames = slice(first, first + TEXTURES_A_BLOCK)
+        view = view_direction(self._track.rotation[frames], self._track.translation[frames])
+        return self._model.decode_texture_map(self._track.latent[frames], self._model.clamp_view(view))
 
 
 def residual_range(networks: Networks, track: Track) -> tuple[float, float]:

@@ -58,7 +58,7 @@ class WildAdaptation(pl.LightningModule):
         self.source = copy.deepcopy(encoder).requires_grad_(False)
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)  # the running mean of the learner
         self.colour = ColourMatrix()
-        self.augment = PhoneAugmentation(encoder.settings.image_size)
+        self.augment = PhoneAugmentation(encoder.settings.image_size, settings.lab.relit)
         self.supervision = LabSupervision(self.statistics, settings.lab)
         self.evidence = ClipEvidence(self.statistics, self.face_model)
         self.memory = SourceMemory(self.source, self.evidence)
@@ -87,13 +87,16 @@ class WildAdaptation(pl.LightningModule):
     def _lab_loss(self, batch: Any) -> Tensor:
         with drawing(self.settings.seed, "lab", self.global_step, self.global_rank):
             view = self.augment(batch)
-        rotation, translation, found = self.learner.predict_pose(view.image, view.intrinsics)
-        latent = self.learner.predict_latent(view.image, view.intrinsics, rotation.detach(), translation.detach())
+        found = self.learner.point_network(view.image)
+        first = self.learner.head_points.solve(found, view.intrinsics)
+        latent = self.learner.predict_latent(
+            first.coefficients, view.image, view.intrinsics, first.rotation.detach(), first.translation.detach()
+        )
         with torch.no_grad():
             target = self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
-        state = FaceState(latent, rotation, translation)
+        state = FaceState(latent, first.rotation, first.translation)
         losses = self.supervision.losses(self.face_model, batch, view, state, target)
-        points = self.supervision.point_loss(found, self.learner.pose_network.points, view)
+        points = self.supervision.point_loss(found, batch.vertices[:, self.learner.head_points.vertices], view)
         return torch.stack([*losses.values(), points]).sum()
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
@@ -121,7 +124,7 @@ class WildAdaptation(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         rate = self.settings.learning_rate
         groups = [
-            {"params": self.learner.pose_network.parameters(), "lr": rate},
+            {"params": self.learner.point_network.parameters(), "lr": rate},
             {"params": self.learner.expression_network.parameters(), "lr": rate * self.settings.expression_rate},
             {"params": self.colour.parameters(), "lr": self.settings.colour_rate},
         ]

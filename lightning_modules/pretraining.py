@@ -17,7 +17,7 @@ from steadyface.geometry.normals import vertex_normals
 from steadyface.losses.supervised import geometry_error, latent_error, point_error, pose_error
 from steadyface.networks.checkpoints import describe_networks, load_networks
 from steadyface.networks.face_model import FaceModel
-from steadyface.networks.pose_network import STRIDE, FoundPoints
+from steadyface.networks.point_network import STRIDE, FoundPoints
 from steadyface.networks.state_encoder import StateEncoder, StateEncoderSettings
 from steadyface.randomness import drawing
 from steadyface.tracking.residual import texture_residuals
@@ -29,13 +29,15 @@ class PretrainingSettings:
     """What the encoder learns by in the lab."""
 
     steps: int = 850  # optimiser steps
-    learning_rate: float = 1.5e-3  # AdamW's, at its highest
+    learning_rate: float = 3e-3  # AdamW's, at its highest
+    imagenet: bool = True  # the point network starts from ImageNet's weights
     pose_weight: float = 0.3  # reprojection, depth and rotation
-    point_weight: float = 1.0  # of the points behind the pose
+    point_weight: float = 2.0  # of the points behind pose and expression
     geometry_weight: float = 1.0  # of the decoded mesh, per mm
     latent_weight: float = 0.2  # per deviation of the lab
     detail_weight: float = 4.0  # of lips and lids against the other vertices
     own_pose_after: float = 0.5  # share of the steps after which textures are unwrapped under the own pose only
+    relit: float = 0.8  # share of the lab views that are relit by a key light
     seed: int = 0  # of weights and draws
     encoder: StateEncoderSettings = field(default_factory=StateEncoderSettings)
 
@@ -58,22 +60,20 @@ class LabSupervision:
         self.points = statistics.vertex_mean[statistics.rigid_vertices[::step]]
 
     def point_loss(self, found: FoundPoints, points: Tensor, view: PhoneView) -> Tensor:
-        """Weighted loss of the points behind the pose; points (K, 3) head frame, mm."""
-        placed = transform(points.expand(len(view.rotation), -1, -1), view.rotation, view.translation)
+        """Weighted loss of the points behind the state; their places (B, K, 3), head frame, mm."""
+        placed = transform(points, view.rotation, view.translation)
         return self.settings.point_weight * point_error(found, project(placed, view.intrinsics), STRIDE)
 
     def losses(
         self, face_model: FaceModel, batch: LabBatch, view: PhoneView, state: FaceState, latent_target: Tensor
     ) -> dict[str, Tensor]:
-        """Weighted losses of a state, by name; it may hold several latents a view, one after the other."""
+        """Weighted losses of a state, by name."""
         points, weight = self.points.to(view.image.device), self.vertex_weight.to(view.image.device)
         pose = pose_error(
             state.rotation, state.translation, view.rotation, view.translation, points, view.intrinsics,
             view.image.shape[-1],
         )
-        times = len(state.latent) // len(batch.vertices)
-        vertices, latent_target = batch.vertices.repeat(times, 1, 1), latent_target.repeat(times, 1)
-        geometry = geometry_error(face_model.decode_vertices(state.latent), vertices, weight)
+        geometry = geometry_error(face_model.decode_vertices(state.latent), batch.vertices, weight)
         latent = latent_error(face_model.whiten(state.latent), face_model.whiten(latent_target))
         return {
             "pose": self.settings.pose_weight * pose,
@@ -97,7 +97,9 @@ class LabPretraining(pl.LightningModule):
         self.face_model.requires_grad_(False)
         with drawing(settings.seed, "weights"):
             self.encoder = StateEncoder(self.statistics, settings.encoder, self.face_model.settings.latent_size)
-        self.augment = PhoneAugmentation(settings.encoder.image_size)
+        if settings.imagenet:
+            self.encoder.point_network.start_from_imagenet()
+        self.augment = PhoneAugmentation(settings.encoder.image_size, settings.relit)
         self.supervision = LabSupervision(self.statistics, settings)
         self._residuals: list[Tensor] = []
 
@@ -122,8 +124,9 @@ class LabPretraining(pl.LightningModule):
             owner.latent_std.copy_(latent.std(0).clamp(min=1e-3))
         model.view_centre.copy_(torch.nn.functional.normalize(view.mean(0), dim=0))
         model.view_cosine.copy_((view @ model.view_centre).quantile(0.02))
-        still = still_vertices(torch.cat(meshes), self.statistics.faces, model.view_centre)
-        self.encoder.pose_network.choose_points(self.statistics.vertex_mean, still)
+        lab = torch.cat(meshes)
+        still, moving = point_candidates(lab, self.statistics.faces, model.view_centre)
+        self.encoder.head_points.choose(self.statistics.vertex_mean, lab, model.whiten(latent), still, moving)
 
     def training_step(self, batch: LabBatch, batch_index: int) -> Tensor:
         model = self.face_model
@@ -133,27 +136,22 @@ class LabPretraining(pl.LightningModule):
         with torch.no_grad():
             target = model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
         losses = self.supervision.losses(model, batch, view, state, target)
-        losses["points"] = self.supervision.point_loss(found, self.encoder.pose_network.points, view)
+        places = batch.vertices[:, self.encoder.head_points.vertices]
+        losses["points"] = self.supervision.point_loss(found, places, view)
         self.log_dict({f"train/{name}": value for name, value in losses.items()})
         return torch.stack(list(losses.values())).sum()
 
     def _predict(self, view: PhoneView) -> tuple[FaceState, FoundPoints]:
-        """Pose by the network, and two latents: from the texture under that pose (early on, under the
-        true one, disturbed), and under the true one, disturbed anew: a second sample at a small price."""
-        rotation, translation, found = self.encoder.predict_pose(view.image, view.intrinsics)
+        """The encoder's answer, its texture unwrapped under its own pose or, early on, the true one, disturbed."""
+        found = self.encoder.point_network(view.image)
+        first = self.encoder.head_points.solve(found, view.intrinsics)
         own_share = self.global_step / max(1.0, self.settings.own_pose_after * self.settings.steps)
-        own = torch.rand(len(rotation), 1, device=self.device) < own_share
+        own = torch.rand(len(first.rotation), 1, device=self.device) < own_share
         shaken_rotation, shaken_translation = disturb_pose(view)
-        under_rotation = torch.where(own.unsqueeze(-1), rotation.detach(), shaken_rotation)
-        under_translation = torch.where(own, translation.detach(), shaken_translation)
-        again_rotation, again_translation = disturb_pose(view)
-        latent = self.encoder.predict_latent(
-            view.image.repeat(2, 1, 1, 1),
-            view.intrinsics.repeat(2, 1, 1),
-            torch.cat([under_rotation, again_rotation]),
-            torch.cat([under_translation, again_translation]),
-        )
-        return FaceState(latent, rotation, translation), found
+        rotation = torch.where(own.unsqueeze(-1), first.rotation.detach(), shaken_rotation)
+        translation = torch.where(own, first.translation.detach(), shaken_translation)
+        latent = self.encoder.predict_latent(first.coefficients, view.image, view.intrinsics, rotation, translation)
+        return FaceState(latent, first.rotation, first.translation), found
 
     def validation_step(self, batch: LabBatch, batch_index: int) -> dict[str, Tensor]:
         """Held-out segments and cameras as a phone would see them, the draws the same every time."""
@@ -197,12 +195,15 @@ def disturb_pose(view: PhoneView) -> tuple[Tensor, Tensor]:
     return view.rotation @ turn, view.translation + shift
 
 
-def still_vertices(meshes: Tensor, faces: Tensor, view_centre: Tensor, share: float = 0.5) -> Tensor:
-    """Vertices that face the lab's cameras and hardly move with expression: where a pose can be read off.
+def point_candidates(
+    meshes: Tensor, faces: Tensor, view_centre: Tensor, still_share: float = 0.5
+) -> tuple[Tensor, Tensor]:
+    """Vertices that face the lab's cameras: those that hardly move with expression, and the others.
 
-    Shapes: meshes (F, N, 3) canonical, mm; faces (T, 3); view_centre (3,) unit -> (K,) long.
+    Shapes: meshes (F, N, 3) canonical, mm; faces (T, 3); view_centre (3,) unit -> (K,), (L,) long.
     """
     motion = meshes.std(0).norm(dim=-1)
-    facing = (vertex_normals(meshes.mean(0, keepdim=True), faces)[0] @ view_centre) > 0.25
-    limit = motion[facing].quantile(share)
-    return torch.nonzero(facing & (motion <= limit)).squeeze(1)
+    facing = (vertex_normals(meshes.mean(0, keepdim=True), faces)[0] @ view_centre) > 0.4
+    limit = motion[facing].quantile(still_share)
+    still, moving = facing & (motion <= limit), facing & (motion > limit)
+    return torch.nonzero(still).squeeze(1), torch.nonzero(moving).squeeze(1)

@@ -34,6 +34,7 @@ class LabBatch(NamedTuple):
 
     image: Tensor  # (B, 3, S, S) linear
     silhouette: Tensor  # (B, 1, S, S) 1 where the tracked mesh covers the pixel
+    normal: Tensor  # (B, 3, S, S) outward normals of the tracked mesh, camera frame, near unit; 0 beside it
     intrinsics: Tensor  # (B, 3, 3) of the crop, in its pixels
     rotation: Tensor  # (B, 3, 3) head -> camera
     translation: Tensor  # (B, 3) head -> camera, mm

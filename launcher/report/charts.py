@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from launcher.report.figures import ADAPTED, SOURCE, SOURCE_SMOOTHED, number
-from launcher.report.inputs import ReportClip
+from launcher.report.inputs import JudgedRows, ReportClip
 from launcher.report.sentences import row_name
-from steadyface.metrics.evaluate_track import JudgedFace, judged_face
+from steadyface.metrics.evaluate_track import JudgedFace
 from steadyface.metrics.geometry_errors import distances
 from steadyface.metrics.stability import accelerations
-from steadyface.types import SubjectStatistics
 
 CHARTED = (SOURCE, SOURCE_SMOOTHED, ADAPTED)
 _WIDTH, _HEIGHT = 1000, 260
@@ -30,14 +29,13 @@ class Series(NamedTuple):
     values: Tensor
 
 
-def clip_charts(clip: ReportClip, topology: SubjectStatistics) -> str:
+def clip_charts(clip: ReportClip, judged: JudgedRows) -> str:
     """The stability graph and, where there is truth, the distance from it, frame by frame."""
-    rigid, mean = topology.rigid_vertices, topology.vertex_mean
-    true = judged_face(clip.truth, rigid, mean) if clip.truth is not None else None
+    true = judged.truth
     tremor, position = [], []
     for row in CHARTED:
         if row in clip.tracks:
-            face = judged_face(clip.tracks[row], rigid, mean)
+            face = judged.rows[row]
             tremor.append(Series(row, tremor_per_frame(face, true, clip.tracks[row].time_s)))
             if true is not None:
                 position.append(Series(row, distances(face.picture, true.picture).mean(dim=1)))

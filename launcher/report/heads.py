@@ -10,9 +10,9 @@ from torch import Tensor
 from launcher.report.charts import nice_ticks
 from launcher.report.embed import webp_uri
 from launcher.report.figures import ADAPTED, SOURCE, number
-from launcher.report.inputs import ReportClip
+from launcher.report.inputs import JudgedRows, ReportClip
 from launcher.report.sentences import row_name
-from steadyface.metrics.evaluate_track import vertex_error_map
+from steadyface.metrics.geometry_errors import distances
 from steadyface.tracking.heat_map import colour_scale, render_heat_map
 from steadyface.types import SubjectStatistics
 
@@ -20,15 +20,13 @@ _TURNS_DEG = (0.0, 38.0)
 _SIZE = 340
 
 
-def heat_maps(clip: ReportClip, topology: SubjectStatistics) -> str:
+def heat_maps(clip: ReportClip, topology: SubjectStatistics, judged: JudgedRows) -> str:
     """Front and turned head for the source and the adapted network; empty without truth."""
-    if clip.truth is None:
+    if judged.truth is None:
         return ""
+    true = judged.truth.head.vertices
     rows = [row for row in (SOURCE, ADAPTED) if row in clip.tracks]
-    maps = {
-        row: vertex_error_map(clip.tracks[row], clip.truth, topology.rigid_vertices, topology.vertex_mean)
-        for row in rows
-    }
+    maps = {row: distances(judged.rows[row].head.vertices, true).mean(dim=0) for row in rows}
     # what is rare may saturate: one vertex of the neck must not make the rest of the face pale
     limit = nice_ticks(float(torch.quantile(torch.cat(list(maps.values())), 0.98)))[-1]
     figures = "".join(_head(row, maps[row], topology, limit) for row in rows)
@@ -58,7 +56,8 @@ def colour_bar(limit: float) -> str:
         for share, (r, g, b) in zip(shares, colours, strict=True)
     )
     ticks = "".join(
-        f'<text class="tick" x="26" y="{214 - 200 * tick / limit:.1f}">{tick:g}</text>' for tick in nice_ticks(limit)
+        f'<text class="tick" x="26" y="{214 - 200 * tick / limit:.1f}">{"≥ " if tick >= limit else ""}{tick:g}</text>'
+        for tick in nice_ticks(limit)
     )
     return (
         '<svg class="bar" viewBox="0 0 64 236" width="64" height="236" role="img" aria-label="colour scale in mm">'

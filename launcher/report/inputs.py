@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from steadyface.capture.clip_truth import ClipTruth
+from steadyface.metrics.evaluate_track import JudgedFace, judged_face
 from steadyface.tracking.overlay import TextureProvider
 from steadyface.tracking.track import Track
 from steadyface.types import SubjectStatistics
@@ -34,6 +35,20 @@ class ReportClip:
     tracks: dict[str, Track]
     truth: ClipTruth | None = None
     textures: dict[str, TextureProvider] = field(default_factory=dict)
+
+
+class JudgedRows(NamedTuple):
+    """A clip's drawn tracks and its truth (None without one) in the frames of reference of the metrics."""
+
+    rows: dict[str, JudgedFace]
+    truth: JudgedFace | None
+
+
+def judge_rows(clip: ReportClip, topology: SubjectStatistics) -> JudgedRows:
+    """Every drawn track of a clip, judged once for all figures that need it."""
+    rigid, mean = topology.rigid_vertices, topology.vertex_mean
+    truth = judged_face(clip.truth, rigid, mean) if clip.truth is not None else None
+    return JudgedRows({row: judged_face(track, rigid, mean) for row, track in clip.tracks.items()}, truth)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from launcher.report.charts import clip_charts
 from launcher.report.figures import SOURCE
 from launcher.report.heads import heat_maps
-from launcher.report.inputs import ReportClip, ReportInputs
+from launcher.report.inputs import ReportClip, ReportInputs, judge_rows
 from launcher.report.player import player
 from launcher.report.tables import figures_table, headline, time_bar
 from launcher.report.unwrapped import unwrapped_textures
@@ -54,7 +54,7 @@ def clip_section(clip: ReportClip, inputs: ReportInputs) -> str:
     if SOURCE not in clip.tracks:
         rows = ", ".join(clip.tracks) or "none"
         raise InputError(f"report of {clip.name}", "a track of the source", rows, "run the evaluation again")
-    scores = inputs.rows(clip.name)
+    scores, judged = inputs.rows(clip.name), judge_rows(clip, inputs.topology)
     table = (
         f'<section class="part"><h3>Figures</h3><p>{_seed_words(inputs.seeds)} '
         f"Changes are against the source.</p>{figures_table(scores)}</section>"
@@ -63,8 +63,8 @@ def clip_section(clip: ReportClip, inputs: ReportInputs) -> str:
     )
     return (
         f'<section class="clip"><h2>{escape(title_of(clip)[0])}<code>{escape(clip.video.name)}</code></h2>'
-        f"{player(clip, inputs.topology)}{clip_charts(clip, inputs.topology)}{table}"
-        f"{heat_maps(clip, inputs.topology)}{unwrapped_textures(clip, inputs.topology)}</section>"
+        f"{player(clip, inputs.topology)}{clip_charts(clip, judged)}{table}"
+        f"{heat_maps(clip, inputs.topology, judged)}{unwrapped_textures(clip, inputs.topology)}</section>"
     )
 
 
@@ -90,8 +90,11 @@ def _header(inputs: ReportInputs) -> str:
 
 def _footer() -> str:
     return (
-        "<footer>Reprojection error: mean distance of projected vertices, pixels of the full frame. "
+        "<footer>The videos show about 15 frames a second of the clip; the graphs have every frame. Reprojection error: mean distance of projected vertices, pixels of the full frame. "
         "Acceleration error: of the same points, from second differences over true time stamps. "
         "Expression error: in the head frame, after the rigid motion of forehead and nose bridge is taken out. "
-        "Coverage: share of the texels that the source saw and that are still seen.</footer>"
+        "Stability ratio: length of the way of the projected vertices over two frames to its chord. Lag: the shift in "
+        "time at which the speeds of tracked and true vertices correlate best. Coverage: share of the texels that the "
+        "source saw and that are still seen; where the source is off, the truth shows less of them as well "
+        "(its own share stands in the decoder's floor).</footer>"
     )

@@ -23,7 +23,7 @@ POSITION, TREMOR = "reprojection_error_px", "acceleration_error_px_s2"
 COVERAGE, EXPRESSION = "texture_coverage", "vertex_error_mm"
 _TREMOR_ALONE = "acceleration_px_s2"  # of a clip without truth
 _EQUAL = 0.05  # relative changes up to this are called no change
-_COLLAPSED_COVERAGE, _COLLAPSED_FACTOR = 0.5, 4.0
+_COLLAPSED_COVERAGE, _COLLAPSED_FACTOR = 0.5, 2.0
 
 NAMES = {
     SOURCE: "Source",
@@ -109,11 +109,20 @@ def _adapted(rows: dict[str, Row], row: Row) -> str:
     what = "closer" if metric == POSITION else "calmer"
     if len(each) > 1:
         sentence += f"; {what} in {better} of {len(each)} seeds"
-    against = change(row, rival, POSITION)
-    if against is not None:
-        side = "closer than" if against < -_EQUAL else "further off than" if against > _EQUAL else "level with"
-        sentence += f"; {side} the smoothed source ({percent(against)})"
-    return sentence + _expression(row, source) + "."
+    return sentence + _against_rival(row, rival) + _expression(row, source) + "."
+
+
+def _against_rival(row: Row, rival: Row | None) -> str:
+    """Position and steadiness against the smoothed source, whichever of them is better."""
+    kinds = ((POSITION, "closer than", "further off than"), (TREMOR, "steadier than", "less steady than"))
+    found = []
+    for metric, better, worse in kinds:
+        against = change(row, rival, metric)
+        if against is not None:
+            words = "as " + better.split()[0].replace("closer", "close").replace("steadier", "steady") + " as"
+            words = better if against < -_EQUAL else worse if against > _EQUAL else words
+            found.append(f"{words} the smoothed source ({percent(against)})")
+    return "; " + " and ".join(found) if found else ""
 
 
 def _expression(row: Row, source: Row | None) -> str:

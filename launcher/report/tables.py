@@ -15,10 +15,10 @@ COLUMNS: tuple[tuple[str, str, str, bool | None], ...] = (
     ("acceleration_error_px_s2", "Acceleration error", "px/s²", True),
     ("acceleration_px_s2", "Acceleration", "px/s²", None),
     ("vertex_error_mm", "Expression error", "mm", True),
-    ("vertex_error_lips_mm", "Lips", "mm", True),
-    ("stability_ratio_picture", "Stability ratio", "1 = straight", True),
-    ("lag_ms_picture", "Lag", "ms", None),
-    ("texture_coverage", "Coverage", "share", False),
+    ("vertex_error_lips_mm", "Error of the lips", "mm", True),
+    ("stability_ratio_picture", "Stability ratio", "1 = straight", None),
+    ("lag_ms_picture", "Lag", "ms, + = late", None),
+    ("texture_coverage", "Coverage", "of the source's", None),
 )
 _WITH_TRUTH = "reprojection_error_px"
 _WITHOUT_TRUTH_ONLY = "acceleration_px_s2"  # beside its error, the plain acceleration says little

@@ -19,7 +19,7 @@ from steadyface.tracking.heat_map import colour_scale
 from steadyface.tracking.track import Track
 from steadyface.types import SubjectStatistics
 
-_MOST_FRAMES = 48  # spread over the clip
+_MOST_FRAMES = 24  # spread over the clip
 _SEEN_SHARE = 0.5  # of the frames: texels seen less often are left out
 
 
@@ -44,7 +44,7 @@ def unwrapped_textures(clip: ReportClip, topology: SubjectStatistics) -> str:
     figures = "".join(_figure(row, found[row], both, limit, blur[row], upside_down) for row in rows)
     return (
         '<section class="part"><h3>The texture as unwrapped</h3>'
-        f'<p>{_verdict(blur)}</p><div class="textures">{figures}</div></section>'
+        f'<p>{_verdict(blur, limit)}</p><div class="textures">{figures}</div></section>'
     )
 
 
@@ -117,9 +117,10 @@ def _picture(layers: Tensor) -> str:
     return webp_uri(pixels, quality=92)
 
 
-def _verdict(blur: dict[str, float]) -> str:
+def _verdict(blur: dict[str, float], limit: float) -> str:
     start = (
-        "Left the mean over the clip, right how much each texel changes (pale: stays put). Light that moves "
+        f"Left the mean over the clip, right how much each texel changes (pale: stays put, darkest: by "
+        f"{255 * limit:.0f} of 255 and more, both on one scale). Light that moves "
         "over the face adds to both alike; a texture that slides adds blur."
     )
     if ADAPTED not in blur:

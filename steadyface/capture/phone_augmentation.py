@@ -1,6 +1,8 @@
 """What turns a lab view into something a phone might have taken: another background, another camera.
 
-The head is cut out by the silhouette of its tracked mesh and set before a random background;
+The head, in a lab lit evenly from all around, is relit by the normals of its tracked mesh: a
+coloured key light and ambient light, without cast shadows. It is cut out by the mesh's silhouette
+and set before a random background;
 a virtual camera rolls, shifts and scales the crop, and K and pose follow exactly; then colour,
 gamma, blur and noise (kornia), in the order in which a phone applies them.
 """
@@ -30,11 +32,16 @@ class PhoneView(NamedTuple):
 
 
 class PhoneAugmentation(nn.Module):
-    """Lab batch -> phone-like views of ``image_size`` pixels. Draws from torch's global generator."""
+    """Lab batch -> phone-like views of ``image_size`` pixels. Draws from torch's global generator.
 
-    def __init__(self, image_size: int) -> None:
+    Args:
+        image_size: side of the views, pixels.
+        relit: share of the views that get a key light.
+    """
+
+    def __init__(self, image_size: int, relit: float = 0.0) -> None:
         super().__init__()
-        self.image_size = image_size
+        self.image_size, self.relit = image_size, relit
         self.colour = nn.Sequential(
             augmentation.RandomContrast((0.75, 1.3), p=0.9),
             augmentation.RandomSaturation((0.7, 1.3), p=0.5),
@@ -51,7 +58,10 @@ class PhoneAugmentation(nn.Module):
         """One random phone view of each lab view."""
         count, device = len(batch.image), batch.image.device
         to_crop, roll = self._virtual_camera(count, batch.image.shape[-1], device)
-        cut_out = torch.cat([batch.image * batch.silhouette, batch.silhouette], dim=1)
+        head = batch.image * batch.silhouette
+        if self.relit > 0:
+            head = head * random_light(batch.normal, self.relit)
+        cut_out = torch.cat([head, batch.silhouette], dim=1)
         warped = warp_affine(cut_out, to_crop, self.image_size)
         face, cover = warped[:, :3], warped[:, 3:]
         gain = torch.exp(torch.empty(count, 1, 1, 1, device=device).uniform_(-0.5, 0.6))
@@ -101,6 +111,29 @@ def warp_affine(image: Tensor, to_crop: Tensor, size: int) -> Tensor:
     back = normalise(source) @ torch.linalg.inv(to_crop) @ torch.linalg.inv(normalise(size))
     grid = affine_grid(back[:, :2], [len(image), 1, size, size], align_corners=True)
     return grid_sample(image, grid, align_corners=True)
+
+
+def random_light(normal: Tensor, share: float) -> Tensor:
+    """Irradiance of random rooms on surfaces seen by cameras, about 1 in the mean; 1 where not relit.
+
+    A key light from anywhere before or beside the head and ambient light from above and below,
+    each of its own colour. Shapes: normal (B, 3, H, W), camera frame -> (B, 3, H, W).
+    """
+    count, device = len(normal), normal.device
+    towards = torch.randn(count, 3, device=device) * normal.new_tensor([1.2, 0.8, 1.0])
+    towards[:, 2] = 0.2 - towards[:, 2].abs()  # a few from behind
+    towards = nn.functional.normalize(towards, dim=-1)
+    up = normal.new_tensor([0.0, -1.0, 0.0]) + 0.3 * torch.randn(count, 3, device=device)
+    up = nn.functional.normalize(up, dim=-1)
+    incidence = (normal * towards[..., None, None]).sum(1, keepdim=True)
+    upward = 0.5 + 0.5 * (normal * up[..., None, None]).sum(1, keepdim=True)
+    key, above, below = torch.exp(0.2 * torch.randn(3, count, 3, 1, 1, device=device))
+    key = key * torch.empty(count, 1, 1, 1, device=device).uniform_(0.3, 1.4)
+    ambient = torch.empty(2, count, 1, 1, 1, device=device).uniform_(0.1, 0.7)
+    light = key * ((incidence + 0.1) / 1.1).clamp(min=0.0)
+    light = light + torch.lerp(below * ambient[0], above * ambient[1], upward)
+    relit = (torch.rand(count, 1, 1, 1, device=device) < share).to(light.dtype)
+    return 1.0 + relit * (light - 1.0)
 
 
 def random_backgrounds(count: int, size: int, device: torch.device) -> Tensor:

@@ -2,6 +2,7 @@
 
 - ``cameras``: rigid transforms, perspective projection, what a crop does to K
 - ``rasterizer``: which triangle covers which pixel (the fragment rasteriser)
+- ``screen_triangles``: projected triangles, and the spans of pixels that lie inside them
 - ``texture_space``: unwrap an image onto the mesh's texture, and which texels a camera sees
 - ``contrast``: local contrast normalisation inside a mask
 - ``alignment``: the rigid motion between two meshes, and moving it from the mesh into the pose

@@ -16,10 +16,14 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
     Shapes: vertices (B, N, 3), faces (F, 3) long -> (B, N, 3).
     """
-    corners = vertices[:, faces]
-    first, second = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
-    area_normals = torch.linalg.cross(first, second)
-    total = torch.zeros_like(vertices)
-    for corner in range(3):
-        total = total.index_add(1, faces[:, corner], area_normals)
-    return torch.nn.functional.normalize(total, dim=-1)
+    batch, count, _ = vertices.shape
+    corner = faces.t().flatten()
+    place = torch.arange(batch, device=faces.device).unsqueeze(1) * count + corner  # of vertices in the batch
+    x, y, z = (values.index_select(1, corner).view(batch, 3, -1) for values in vertices.unbind(-1))
+    (x1, x2), (y1, y2), (z1, z2) = ((v[:, 1] - v[:, 0], v[:, 2] - v[:, 0]) for v in (x, y, z))
+    # axis by axis: lists of numbers add up tens of times faster than lists of short vectors
+    sums = [
+        vertices.new_zeros(batch * count).index_add(0, place.flatten(), area.repeat(1, 3).flatten())
+        for area in (y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2)
+    ]
+    return torch.nn.functional.normalize(torch.stack(sums, dim=-1).view_as(vertices), dim=-1)

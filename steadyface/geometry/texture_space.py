@@ -15,7 +15,7 @@ from torch.nn.functional import grid_sample
 
 from steadyface.geometry.cameras import project
 from steadyface.geometry.normals import vertex_normals
-from steadyface.geometry.rasterizer import rasterize
+from steadyface.geometry.rasterizer import depth_buffer, rasterize
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ class TexelMap:
     def sample(self, attributes: Tensor) -> Tensor:
         """Blend what the vertices carry at each texel: (B, N, C) -> (B, M, C)."""
         corners = attributes.index_select(1, self.corners.flatten())
-        corners = corners.view(len(attributes), -1, 3, attributes.shape[-1])
-        return (corners * self.barycentric.to(attributes.dtype).unsqueeze(-1)).sum(2)
+        one, two, three = corners.view(len(attributes), -1, 3, attributes.shape[-1]).unbind(2)
+        first, second, third = self.barycentric.to(attributes.dtype).unsqueeze(-1).unbind(1)
+        return one * first + two * second + three * third
 
     def scatter(self, values: Tensor) -> Tensor:
         """Lay values of the texels out as a texture, 0 off the mesh: (B, M, C) -> (B, C, U, U)."""
@@ -121,6 +122,8 @@ def visibility(
     width: int,
     max_angle_rad: float = math.radians(75.0),
     tolerance_mm: float = 1.0,
+    normals: Tensor | None = None,
+    buffer: Tensor | None = None,
 ) -> Tensor:
     """Which texels a camera sees: turned towards it, in frame, and with nothing before them.
 
@@ -134,20 +137,24 @@ def visibility(
         height, width: of the image, pixels.
         max_angle_rad: largest angle between the surface normal and the line of sight.
         tolerance_mm: depth by which a texel may lie behind the buffer.
+        normals: (B, N, 3) unit, camera frame, where the caller has them: ``vertex_normals``.
+        buffer: (B, height, width) mm, where the caller has it: ``depth_buffer``.
 
     Returns:
         (B, 1, U, U) float, 0 or 1.
     """
     points = texel_map.sample(vertices_camera)
-    normals = texel_map.sample(vertex_normals(vertices_camera, texel_map.faces))
+    if normals is None:
+        normals = vertex_normals(vertices_camera, texel_map.faces)
+    if buffer is None:
+        buffer = depth_buffer(vertices_camera, texel_map.faces, intrinsics, height, width)
     towards = -torch.nn.functional.normalize(points, dim=-1)
-    cosine = (torch.nn.functional.normalize(normals, dim=-1) * towards).sum(-1)
+    cosine = (torch.nn.functional.normalize(texel_map.sample(normals), dim=-1) * towards).sum(-1)
     facing = cosine > math.cos(max_angle_rad)
     pixels = project(points, intrinsics).round().long()
     inside = (pixels >= 0).all(-1) & (pixels[..., 0] < width) & (pixels[..., 1] < height)
-    buffer = rasterize(vertices_camera, texel_map.faces, intrinsics, height, width).depth.flatten(1)
     place = (pixels[..., 1].clamp(0, height - 1) * width) + pixels[..., 0].clamp(0, width - 1)
-    nearest = torch.gather(buffer, 1, place)
+    nearest = torch.gather(buffer.flatten(1), 1, place)
     pixel_mm = points[..., 2] / intrinsics[:, 0, 0].unsqueeze(1)
     slope = torch.tan(torch.acos(cosine.clamp(math.cos(max_angle_rad), 1.0)))
     open_sight = (nearest <= 0) | (points[..., 2] <= nearest + tolerance_mm + pixel_mm * slope)

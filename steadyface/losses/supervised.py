@@ -7,7 +7,7 @@ from torch import Tensor
 
 from steadyface.geometry.cameras import project, transform
 from steadyface.losses.robust import charbonnier
-from steadyface.networks.pose_network import FoundPoints
+from steadyface.networks.point_network import FoundPoints
 
 
 def pose_error(

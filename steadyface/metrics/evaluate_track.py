@@ -51,6 +51,7 @@ def evaluate_track(
     regions: dict[str, Tensor],
     rigid: Tensor,
     reference: Tensor | None = None,
+    judged_truth: JudgedFace | None = None,
 ) -> dict[str, float]:
     """Judge a track against the truth of its clip.
 
@@ -63,6 +64,7 @@ def evaluate_track(
         regions: name -> (n,) long vertex indices, scored apart.
         rigid: (K,) long, vertices that no expression moves.
         reference: (N, 3) mm, defines the head frame; the truth's mean mesh when None.
+        judged_truth: `judged_face` of the truth under this reference, where many tracks meet one truth.
 
     Returns:
         Metric name -> value: vertex_error_mm and vertex_error_REGION_mm, vertex_error_camera_mm
@@ -75,22 +77,13 @@ def evaluate_track(
     """
     _check_match(track, truth)
     reference = truth.vertices.double().mean(dim=0) if reference is None else reference
-    predicted, true = (judged_face(clip, rigid, reference) for clip in (track, truth))
+    predicted = judged_face(track, rigid, reference)
+    true = judged_truth or judged_face(truth, rigid, reference)
     values = {
         **_position_errors(predicted, true, regions),
         **_motion_errors(predicted, true, regions, truth.time_s),
     }
     return {name: float(value) for name, value in values.items()}
-
-
-def vertex_error_map(
-    track: Track, truth: ClipTruth, rigid: Tensor, reference: Tensor | None = None
-) -> Tensor:
-    """Mean head-frame error of each vertex over the clip, (N,) mm; arguments as `evaluate_track`."""
-    _check_match(track, truth)
-    reference = truth.vertices.double().mean(dim=0) if reference is None else reference
-    heads = [judged_face(clip, rigid, reference).head.vertices for clip in (track, truth)]
-    return errors.distances(heads[0], heads[1]).mean(dim=0)
 
 
 def _check_match(track: Track, truth: ClipTruth) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,19 +25,51 @@ def _shift_sums(predicted: Tensor, truth: Tensor, time_s: Tensor, max_shift: int
         )  # fmt: skip
     # the correlation does not see a vertex's mean speed, and near zero fewer digits cancel below
     fast, true_fast = fast - fast.mean(dim=0), true_fast - true_fast.mean(dim=0)
+    late, early = _Overlaps.of(fast, max_shift), _Overlaps.of(true_fast, max_shift)
     sums = torch.zeros(3, 2 * max_shift + 1, dtype=torch.float64, device=fast.device)
     for column, shift in enumerate(range(-max_shift, max_shift + 1)):
-        late = fast[max(shift, 0) : steps + min(shift, 0)]
-        early = true_fast[max(-shift, 0) : steps + min(-shift, 0)]
-        pairs = ((late, early), (late, late), (early, early))
-        sums[:, column] = torch.stack([_covariance(one, other) for one, other in pairs])
+        count = steps - abs(shift)
+        first, true_first = max(shift, 0), max(-shift, 0)
+        products = torch.dot(
+            fast[first : first + count].flatten(), true_fast[true_first : true_first + count].flatten()
+        )
+        mean, true_mean = late.mean(shift), early.mean(-shift)
+        sums[0, column] = products - count * torch.dot(mean, true_mean)
+        sums[1, column] = late.energy(shift) - count * torch.dot(mean, mean)
+        sums[2, column] = early.energy(-shift) - count * torch.dot(true_mean, true_mean)
     return sums
 
 
-def _covariance(one: Tensor, other: Tensor) -> Tensor:
-    """Sum over frames and vertices of the products of deviations from each vertex's mean."""
-    products = torch.dot(one.flatten(), other.flatten())
-    return products - len(one) * torch.dot(one.mean(dim=0), other.mean(dim=0))
+class _Overlaps(NamedTuple):
+    """Means and energies of speeds (S, N) over what is left when frames are cut off one end.
+
+    Shapes: dropped (2, shifts + 1, N), the sums over the first and over the last 0, 1, 2 ... frames;
+    energies (2, shifts + 1) likewise, of squares over all vertices; whole (N,) and energy over all frames.
+    """
+
+    dropped: Tensor
+    energies: Tensor
+    whole: Tensor
+    whole_energy: Tensor
+    steps: int
+
+    @classmethod
+    def of(cls, speed: Tensor, shifts: int) -> _Overlaps:
+        squares = speed.square().sum(dim=1)
+        dropped, energies = (
+            torch.stack([values[:shifts], values.flip(0)[:shifts]]) for values in (speed, squares)
+        )
+        dropped = torch.cat([dropped.new_zeros(2, 1, speed.shape[1]), dropped], dim=1).cumsum(dim=1)
+        energies = torch.cat([energies.new_zeros(2, 1), energies], dim=1).cumsum(dim=1)
+        return cls(dropped, energies, speed.sum(dim=0), squares.sum(), len(speed))
+
+    def mean(self, shift: int) -> Tensor:
+        """Mean speed (N,) without the first ``shift`` frames, or without the last ones where it is negative."""
+        return (self.whole - self.dropped[int(shift < 0), abs(shift)]) / (self.steps - abs(shift))
+
+    def energy(self, shift: int) -> Tensor:
+        """Sum of squares over the same frames."""
+        return self.whole_energy - self.energies[int(shift < 0), abs(shift)]
 
 
 def _peak_frames(sums: Tensor) -> Tensor:

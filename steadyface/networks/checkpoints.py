@@ -40,15 +40,26 @@ def load_networks(path: str | Path) -> tuple[SubjectStatistics, FaceModel, State
                          "run the stage again") from fault
     if not isinstance(content, dict) or "networks" not in content:
         raise InputError(path, "a checkpoint of steadyface", "another program's", "give one that `run` wrote")
-    described, weights = content["networks"], content["state_dict"]
+    try:
+        return _build(content["networks"], content["state_dict"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as fault:
+        got = f"another version's ({type(fault).__name__}: {' '.join(str(fault).split())[:160]})"
+        remedy = "run the stage again, or use the version that wrote it"
+        raise InputError(path, "a checkpoint of this version of steadyface", got, remedy) from fault
+
+
+def _build(
+    described: dict[str, Any], weights: dict[str, torch.Tensor]
+) -> tuple[SubjectStatistics, FaceModel, StateEncoder | None]:
+    """The networks that a checkpoint describes, with its weights."""
     statistics = SubjectStatistics(**described["statistics"])
     face_model = FaceModel(statistics, FaceModelSettings(**described["face_model_settings"]))
     face_model.load_state_dict(_part(weights, "face_model."))
-    encoder = None
-    if described["encoder_settings"] is not None:
-        settings = StateEncoderSettings(**described["encoder_settings"])
-        encoder = StateEncoder(statistics, settings, face_model.settings.latent_size)
-        encoder.load_state_dict(_part(weights, "encoder."))
+    if described["encoder_settings"] is None:
+        return statistics, face_model, None
+    settings = StateEncoderSettings(**described["encoder_settings"])
+    encoder = StateEncoder(statistics, settings, face_model.settings.latent_size)
+    encoder.load_state_dict(_part(weights, "encoder."))
     return statistics, face_model, encoder
 
 

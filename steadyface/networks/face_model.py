@@ -157,7 +157,10 @@ class FaceModel(nn.Module):
         """
         view = view_direction.detach()
         cosine = (view * self.view_centre).sum(-1, keepdim=True)
-        sideways = nn.functional.normalize(view - cosine * self.view_centre, dim=-1)
+        sideways = view - cosine * self.view_centre
+        # seen from exactly behind, every side is as near: take one
+        sideways = torch.where(sideways.norm(dim=-1, keepdim=True) > 1e-6, sideways, perpendicular(self.view_centre))
+        sideways = nn.functional.normalize(sideways, dim=-1)
         limit = self.view_cosine.clamp(-1.0, 1.0)
         edge = self.view_centre * limit + sideways * torch.sqrt(1.0 - limit**2)
         return torch.where(cosine < limit, edge, view)
@@ -165,3 +168,10 @@ class FaceModel(nn.Module):
     def whiten(self, latent: Tensor) -> Tensor:
         """Latent (B, Z) in units of the lab's deviation from the lab's mean."""
         return (latent - self.latent_mean) / self.latent_std
+
+
+def perpendicular(direction: Tensor) -> Tensor:
+    """A unit vector across a unit vector (3,), away from the axis that it lies along most."""
+    axis = torch.zeros_like(direction)
+    axis[direction.abs().argmin()] = 1.0
+    return nn.functional.normalize(torch.linalg.cross(direction, axis), dim=-1)

@@ -1,9 +1,9 @@
-"""One image and its camera -> face state: pose first, then the expression in texture space.
+"""One image and its camera -> face state: points of the head, then the expression in texture space.
 
-The pose network finds points of the head in the crop and solves for the pose that puts them there
-(``pose_network``). The expression network sees the crop
-unwrapped, under that pose, onto the mean face, and contrast-normalised: every texel is then at its
-place whatever the pose, and light is gone.
+A point network finds places of the head in the crop; pose and expression, to first order, are the
+ones that put the lab's linear model there (``head_points``). The expression network then sees the
+crop unwrapped, under that pose, onto the mean face, and contrast-normalised: every texel is at its
+place whatever the pose, and light is gone. What it says is added to the expression.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from steadyface.geometry.contrast import normalise_contrast
 from steadyface.geometry.normals import vertex_normals
 from steadyface.geometry.texture_space import TexelMap, unwrap
 from steadyface.networks.blocks import convolution_stack
-from steadyface.networks.pose_network import FoundPoints, PoseNetwork
+from steadyface.networks.head_points import HeadPoints
+from steadyface.networks.point_network import PointNetwork
 from steadyface.types import FaceState, SubjectStatistics
 
 
@@ -29,8 +30,9 @@ class StateEncoderSettings:
 
     image_size: int = 128  # side of the crop it sees, pixels
     texture_size: int = 96  # side of the unwrapped texture it sees, texels
-    pose_width: int = 16  # channels of the pose network's first layer
-    pose_points: int = 32  # points of the head that it looks for
+    point_width: int = 16  # channels of the point network's first layer
+    still_points: int = 32  # points of the head that hardly move
+    moving_points: int = 64  # points that expressions move most
     expression_width: int = 16  # channels of the expression network's first layer
 
 
@@ -45,6 +47,9 @@ class ExpressionNetwork(nn.Module):
         self.head = nn.Sequential(
             nn.Flatten(), nn.Linear(4 * width * side * side, 256), nn.SiLU(), nn.Linear(256, latent_size)
         )
+        with torch.no_grad():  # it starts from what the points say
+            for part in self.head[-1].parameters():
+                part.zero_()
 
     def forward(self, texture: Tensor) -> Tensor:
         return self.head(self.body(texture))
@@ -68,7 +73,9 @@ class StateEncoder(nn.Module):
     def __init__(self, statistics: SubjectStatistics, settings: StateEncoderSettings, latent_size: int) -> None:
         super().__init__()
         self.settings = settings
-        self.pose_network = PoseNetwork(settings.pose_width, settings.pose_points)
+        count = settings.still_points + settings.moving_points
+        self.point_network = PointNetwork(settings.point_width, count)
+        self.head_points = HeadPoints(settings.still_points, settings.moving_points, latent_size)
         self.expression_network = ExpressionNetwork(settings, latent_size)
         self.register_buffer("mean_mesh", statistics.vertex_mean.clone(), persistent=False)
         normals = vertex_normals(statistics.vertex_mean[None], statistics.faces)[0]
@@ -83,18 +90,19 @@ class StateEncoder(nn.Module):
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> FaceState:
         """Image (B, 3, S, S) sRGB in [0, 1], K (B, 3, 3) of that crop -> FaceState of B frames."""
-        rotation, translation, _ = self.predict_pose(image, intrinsics)
-        latent = self.predict_latent(image, intrinsics, rotation.detach(), translation.detach())
-        return FaceState(latent, rotation, translation)
+        first = self.head_points.solve(self.point_network(image), intrinsics)
+        latent = self.predict_latent(
+            first.coefficients, image, intrinsics, first.rotation.detach(), first.translation.detach()
+        )
+        return FaceState(latent, first.rotation, first.translation)
 
-    def predict_pose(self, image: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor, FoundPoints]:
-        """Crop and its K -> rotation (B, 3, 3) and translation (B, 3) mm, head -> camera, and the points found."""
-        return self.pose_network(image, intrinsics)
-
-    def predict_latent(self, image: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
-        """Crop, its K and the head pose in it -> latent (B, Z)."""
+    def predict_latent(
+        self, coefficients: Tensor, image: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor
+    ) -> Tensor:
+        """What the points say (B, Z), in deviations of the lab, and what the crop's texture adds under a
+        head pose -> latent (B, Z)."""
         texture = self.unwrap_mean_face(image, intrinsics, rotation, translation)
-        return self.latent_mean + self.latent_std * self.expression_network(texture)
+        return self.latent_mean + self.latent_std * (coefficients + self.expression_network(texture))
 
     def unwrap_mean_face(self, image: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
         """What the expression network sees: (B, 4, E, E), normalised colours and the mask of front texels."""

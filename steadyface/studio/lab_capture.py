@@ -234,7 +234,7 @@ class LabStage:
             )
             for view, index in enumerate(chosen)
         ]
-        unwrapped = self._unwrap(images, placed, intrinsics)
+        unwrapped = self._unwrap(images, placed, normals, intrinsics)
         for camera, image, view in zip(cameras, images, unwrapped, strict=True):
             write_image_png(self._layout.image(instant, camera.name), image)
             write_texture(self._layout.texture(instant, camera.name), view)
@@ -250,13 +250,18 @@ class LabStage:
         layer = self._scene.renderer.render(placed, normals, intrinsics, height, width, texture, dome)
         return _to_bytes(layer.over(torch.full((height, width, 3), BACKGROUND)) * gain)
 
-    def _unwrap(self, images: list[NDArray[np.uint8]], placed: Tensor, intrinsics: Tensor) -> list[NDArray[np.uint8]]:
+    def _unwrap(
+        self, images: list[NDArray[np.uint8]], placed: Tensor, normals: Tensor, intrinsics: Tensor
+    ) -> list[NDArray[np.uint8]]:
         """The textures (U, U, 3) as the written images show them."""
         planes = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255.0
         unwrapped = unwrap(planes, placed, intrinsics, self._texels)
         angle = math.radians(GREATEST_ANGLE_DEG)
         height, width = planes.shape[-2:]
-        seen = visibility(placed, intrinsics, self._texels, height, width, angle) * unwrapped.in_frame
+        views = zip(placed, intrinsics, strict=True)
+        buffer = torch.stack([self._scene.renderer.depth(*view, height, width) for view in views])
+        seen = visibility(placed, intrinsics, self._texels, height, width, angle, normals=normals, buffer=buffer)
+        seen = seen * unwrapped.in_frame
         return [seen_to_bytes(*pair) for pair in zip(unwrapped.texture, seen, strict=True)]
 
 

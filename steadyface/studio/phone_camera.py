@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -43,13 +44,13 @@ class PhoneCamera:
 
     def develop(self, linear: Tensor, gain: float, generator: torch.Generator) -> Tensor:
         """From light on the sensor to an sRGB picture: (H, W, 3) linear -> (H, W, 3) uint8."""
-        light = (linear * (self.exposure * gain)).clamp(min=0.0)
+        light = (linear * (self.exposure * gain)).clamp_(min=0.0)
         noise = torch.randn(light.shape, generator=generator)
-        light = light + noise * (light * self.shot_noise + self.read_noise**2).sqrt()
-        balanced = (light * torch.tensor(self.white_balance)).clamp(0.0, 1.0)
-        table = (tone_curve(torch.linspace(0.0, 1.0, _TABLE_SIZE), self.curve) * 255.0 + 0.5).to(torch.uint8)
-        level = (balanced * (_TABLE_SIZE - 1) + 0.5).to(torch.int32)
-        return table.index_select(0, level.view(-1)).view(level.shape)
+        light += noise.mul_((light * self.shot_noise).add_(self.read_noise**2).sqrt_())
+        rows = light.view(len(light), -1)  # a last axis of three is slow
+        level = rows.mul_(torch.tensor(self.white_balance).repeat(linear.shape[1])).clamp_(0.0, 1.0)
+        level = level.mul_(_TABLE_SIZE - 1).add_(0.5).to(torch.int32)
+        return _tone_table(self.curve).index_select(0, level.view(-1)).view(linear.shape)
 
     def exposure_gains(self, rng: np.random.Generator, time_s: Array) -> Array:
         """The automatic exposure's gain over time, around 1: (T,) -> (T,)."""
@@ -87,6 +88,12 @@ def tone_curve(linear: Tensor, strength: float) -> Tensor:
     return torch.lerp(encoded, smooth, strength)
 
 
+@cache
+def _tone_table(strength: float) -> Tensor:
+    """The tone curve in steps, as sRGB bytes."""
+    return (tone_curve(torch.linspace(0.0, 1.0, _TABLE_SIZE), strength) * 255.0 + 0.5).to(torch.uint8)
+
+
 def motion_blur(picture: Tensor, shift: NDArray[np.floating]) -> Tensor:
     """Blurs along a straight path of ``shift`` (x, y) pixels, centred: (H, W, C) -> (H, W, C).
 
@@ -105,11 +112,20 @@ def translate(picture: Tensor, right: float, down: float) -> Tensor:
     for axis, amount in ((0, down), (1, right)):
         whole = math.floor(amount)
         share = amount - whole
-        size = picture.shape[axis]
-        index = torch.arange(size)
-        near = picture.index_select(axis, (index - whole).clamp(0, size - 1))
+        near = _shift(picture, axis, whole)
         if share > 1e-4:
-            far = picture.index_select(axis, (index - whole - 1).clamp(0, size - 1))
-            near = torch.lerp(near, far, share)
+            near = torch.lerp(near, _shift(picture, axis, whole + 1), share)
         picture = near
     return picture
+
+
+def _shift(picture: Tensor, axis: int, pixels: int) -> Tensor:
+    """Moves a picture by whole pixels along an axis, to higher indices where positive, the border held."""
+    size = picture.shape[axis]
+    pixels = max(-size, min(pixels, size))
+    if pixels == 0:
+        return picture
+    kept = picture.narrow(axis, max(-pixels, 0), size - abs(pixels))
+    border = picture.narrow(axis, 0 if pixels > 0 else size - 1, 1)
+    border = border.expand(*(abs(pixels) if at == axis else -1 for at in range(picture.dim())))
+    return torch.cat([border, kept] if pixels > 0 else [kept, border], dim=axis)

@@ -32,7 +32,9 @@ class Scene:
         """Draws the person's mesh; made when first asked for, since the occlusion takes a second."""
         subject = self.subject
         occlusion = ambient_occlusion(self.rest, self.normals(self.rest), subject.faces)
-        openings = [subject.regions[name] for name in ("lips", "lids")]
+        lids = subject.regions["lids"]
+        left = self.rest[lids, 0] > 0.0
+        openings = [subject.regions["lips"], lids[left], lids[~left]]  # one box an eye: what lies between is closed
         return HeadRenderer(subject.faces, subject.uv, subject.uv_faces, occlusion, openings)
 
     def mesh(self, performance: Performance, frame: int) -> Tensor:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample, normalize
+from torch.nn.functional import grid_sample
 
 from steadyface.geometry.cameras import project
-from steadyface.geometry.rasterizer import rasterize
-from steadyface.studio.lighting import Light, Surface, facing
+from steadyface.geometry.rasterizer import Covered, depth_buffer, flat_nonzero, rasterize_covered
+from steadyface.studio.lighting import Light, Surface, dot, facing
 
 SAMPLES = 2
 """Samples along each side of a pixel."""
@@ -60,8 +60,9 @@ class HeadRenderer:
         self.faces = faces
         self._openings = list(openings)
         self._two_sided = near_border(faces, len(occlusion))
-        self._corner_uv = (2.0 * uv - 1.0)[uv_faces]
-        self._occlusion = occlusion.unsqueeze(1)
+        self._corners = faces.t().flatten()
+        self._corner_uv = (2.0 * uv - 1.0)[uv_faces].permute(2, 1, 0).contiguous()
+        self._occlusion = occlusion
 
     def render(
         self,
@@ -89,19 +90,21 @@ class HeadRenderer:
             return Layer(torch.zeros(0, 0, 3), torch.zeros(0, 0, 1), 0, 0)
         rows, columns = (bottom - top) * SAMPLES, (right - left) * SAMPLES
         fine = _supersampled(intrinsics, left, top)
-        candidates = torch.nonzero(self._can_be_seen(vertices, pixels)).squeeze(1)
-        fragments = rasterize(vertices[None], self.faces[candidates], fine[None], rows, columns)
-        covered = torch.nonzero(fragments.triangle.view(-1) >= 0).squeeze(1)
-        triangle = candidates[fragments.triangle.view(-1)[covered]]
-        weights = fragments.barycentric.view(-1, 3).index_select(0, covered)
-        seen = _blend(self._attributes(vertices, normals, light), triangle, weights)
-        surface = _surface(seen, covered, columns, fine, texture)
-        canvas = torch.zeros(rows * columns, 4)
-        canvas[covered] = torch.cat([light.shade(surface), torch.ones(len(covered), 1)], dim=1)
-        samples = canvas.view(rows // SAMPLES, SAMPLES, columns // SAMPLES, SAMPLES, 4)
-        columns_pooled = torch.stack([samples[:, :, :, j] for j in range(SAMPLES)]).sum(0)
-        pooled = columns_pooled.sum(1) / SAMPLES**2
+        candidates = flat_nonzero(self._can_be_seen(vertices, pixels))
+        covered = rasterize_covered(vertices[None], self.faces[candidates], fine[None], rows, columns)
+        covered = covered._replace(triangle=candidates.index_select(0, covered.triangle))
+        surface = _surface(_blend(self._attributes(vertices, normals, light), covered), covered, columns, fine, texture)
+        canvas = torch.zeros(4, rows * columns)
+        for channel, values in zip(canvas, [*light.shade(surface), torch.ones(len(covered.pixel))], strict=True):
+            channel.index_copy_(0, covered.pixel, values)
+        pooled = _pool(canvas.view(4, rows, columns)).permute(1, 2, 0).contiguous()
         return Layer(pooled[..., :3], pooled[..., 3:], left, top)
+
+    def depth(self, vertices: Tensor, intrinsics: Tensor, height: int, width: int) -> Tensor:
+        """The depth buffer at the pixels' centres, 0 = nothing: (N, 3) camera frame, (3, 3) -> (height, width) mm."""
+        pixels = project(vertices[None], intrinsics[None])[0]
+        faces = self.faces[flat_nonzero(self._can_be_seen(vertices, pixels))]
+        return depth_buffer(vertices[None], faces, intrinsics[None], height, width)[0]
 
     def _can_be_seen(self, vertices: Tensor, pixels: Tensor) -> Tensor:
         """Which triangles can be seen at all, to spare the others: (F,) bool.
@@ -109,26 +112,38 @@ class HeadRenderer:
         The inside of the mesh shows near its open borders, and behind lips and lids that part.
         """
         seen = self._two_sided | facing(vertices, self.faces)
-        corners = pixels.index_select(0, self.faces.flatten()).view(-1, 3, 2)
-        low, high = corners.amin(1), corners.amax(1)
+        spans = []
+        for place in pixels.unbind(1):
+            one, two, three = place.contiguous().index_select(0, self._corners).view(3, -1)
+            spans.append((torch.minimum(torch.minimum(one, two), three), torch.maximum(torch.maximum(one, two), three)))
+        (left, right), (top, bottom) = spans
         for opening in self._openings:
-            around = pixels[opening]
-            seen |= ((high >= around.amin(0)) & (low <= around.amax(0))).all(1)
+            (low_x, low_y), (high_x, high_y) = pixels[opening].amin(0), pixels[opening].amax(0)
+            seen |= (right >= low_x) & (left <= high_x) & (bottom >= low_y) & (top <= high_y)
         return seen
 
-    def _attributes(self, vertices: Tensor, normals: Tensor, light: Light) -> Tensor:
-        """What each triangle corner carries: uv, normal, occlusion, key light: (F, 3, 7)."""
-        lit = light.key_share(vertices, normals, self.faces)
-        carried = torch.cat([normals, self._occlusion, lit], dim=1)
-        return torch.cat([self._corner_uv, carried[self.faces]], dim=2)
+    def _attributes(self, vertices: Tensor, normals: Tensor, light: Light) -> list[Tensor]:
+        """What triangle corners carry: uv, normal, occlusion, key light: seven of (3, F), corners first."""
+        lit = light.key_share(vertices, normals, self.faces)[:, 0]
+        carried = [*normals.t().contiguous(), self._occlusion, lit]
+        return [*self._corner_uv, *(values.index_select(0, self._corners).view(3, -1) for values in carried)]
 
 
-def _blend(attributes: Tensor, triangle: Tensor, weights: Tensor) -> Tensor:
-    """Barycentric blend of what corners carry: (F, 3, C), (P,), (P, 3) -> (P, C)."""
-    total = attributes[:, 0].index_select(0, triangle) * weights[:, :1]
-    for corner in (1, 2):
-        total.addcmul_(attributes[:, corner].index_select(0, triangle), weights[:, corner : corner + 1])
-    return total
+def _blend(attributes: list[Tensor], covered: Covered) -> Tensor:
+    """Barycentric blend of what corners carry: C of (3, F) -> (C, P)."""
+    blended = torch.empty(len(attributes), len(covered.pixel))
+    for total, corners in zip(blended, attributes, strict=True):
+        picked = [values.index_select(0, covered.triangle) for values in corners]
+        torch.mul(picked[0], covered.barycentric[0], out=total)
+        for corner in (1, 2):
+            total.addcmul_(picked[corner], covered.barycentric[corner])
+    return blended
+
+
+def _pool(samples: Tensor) -> Tensor:
+    """Mean over the SAMPLES x SAMPLES samples of each pixel: (C, rows, columns) -> (C, h, w)."""
+    rows = samples.view(len(samples), -1, SAMPLES, samples.shape[2]).sum(2)
+    return torch.stack([rows[:, :, start::SAMPLES] for start in range(SAMPLES)]).sum(0) / SAMPLES**2
 
 
 def near_border(faces: Tensor, vertex_count: int, rings: int = 2) -> Tensor:
@@ -142,23 +157,31 @@ def near_border(faces: Tensor, vertex_count: int, rings: int = 2) -> Tensor:
     return reached[faces].any(1)
 
 
-def _surface(seen: Tensor, covered: Tensor, columns: int, intrinsics: Tensor, texture: Tensor) -> Surface:
-    """Looks up the texture and the viewing ray of each covered sample: seen (P, 7) -> P samples."""
-    skin = grid_sample(texture[None], seen[None, None, :, :2], padding_mode="border", align_corners=False)[0, :, 0].T
-    x = (covered % columns - intrinsics[0, 2]) / intrinsics[0, 0]
-    y = (torch.div(covered, columns, rounding_mode="floor") - intrinsics[1, 2]) / intrinsics[1, 1]
-    ray = torch.stack([x, y, torch.ones_like(x)], dim=1)
-    normal, view = normalize(seen[:, 2:5], dim=1), -normalize(ray, dim=1)
-    inside = (normal * view).sum(1, keepdim=True) < -0.3  # a smooth normal at the rim may turn away a little
-    outside = 1.0 - 0.9 * inside.float()
-    return Surface(
-        normal=torch.where(inside, -normal, normal),
-        view=view,
-        albedo=skin[:, :3],
-        sheen=skin[:, 3:] * outside,
-        occlusion=seen[:, 5:6] * outside,
-        lit=seen[:, 6:7] * outside,
-    )
+def _surface(seen: Tensor, covered: Covered, columns: int, intrinsics: Tensor, texture: Tensor) -> Surface:
+    """Looks up the texture and the viewing ray of each covered sample: seen (7, P) -> P samples."""
+    place = torch.empty(1, 1, seen.shape[1], 2)
+    place[0, 0, :, 0], place[0, 0, :, 1] = seen[0], seen[1]
+    skin = grid_sample(texture[None], place, padding_mode="border", align_corners=False)[0, :, 0]
+    view = _towards_camera(covered.pixel, columns, intrinsics)
+    normal = seen[2:5] / dot(seen[2:5], seen[2:5]).sqrt_().clamp_(min=1e-12)
+    dark = seen[5:7]
+    inside = flat_nonzero(dot(normal, view)[0] < -0.3)  # a smooth normal at the rim may turn away a little
+    if len(inside):
+        normal[:, inside] *= -1.0
+        dark[:, inside] *= 0.1
+        skin[3, inside] *= 0.1
+    return Surface(normal, view, skin[:3], skin[3:], dark[:1], dark[1:])
+
+
+def _towards_camera(pixel: Tensor, columns: int, intrinsics: Tensor) -> Tensor:
+    """Unit vectors from the skin to the camera, of flattened pixels: (P,) -> (3, P)."""
+    place = pixel.double()
+    row = ((place + 0.5) / columns).floor_()  # float64 divides faster than long; half a step keeps the floor exact
+    view = torch.empty(3, len(pixel))
+    view[0] = (row * columns).sub_(place).float().add_(intrinsics[0, 2]).div_(intrinsics[0, 0])
+    view[1] = row.float().neg_().add_(intrinsics[1, 2]).div_(intrinsics[1, 1])
+    view[2] = -1.0
+    return view.div_(dot(view, view).sqrt_())
 
 
 def _bounding_box(pixels: Tensor, height: int, width: int) -> tuple[int, int, int, int]:

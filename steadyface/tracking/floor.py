@@ -41,9 +41,9 @@ def fit_latent(face_model: FaceModel, vertices: Tensor, iterations: int) -> Tens
     optimizer = torch.optim.Adam([code], lr=0.15)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations)
     for _ in range(iterations):
-        optimizer.zero_grad()
         decoded = face_model.decode_vertices(face_model.latent_mean + face_model.latent_std * code)
-        ((decoded - vertices).square().mean() + 1e-4 * code.square().mean()).backward()
+        error = (decoded - vertices).square().mean() + 1e-4 * code.square().mean()
+        (code.grad,) = torch.autograd.grad(error, code)  # of the code alone: the decoder's own are not asked for
         optimizer.step()
         schedule.step()
     return (face_model.latent_mean + face_model.latent_std * code).detach()

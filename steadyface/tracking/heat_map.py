@@ -79,6 +79,7 @@ def _portrait(vertices: Tensor, size: int, turn: float) -> tuple[Tensor, Tensor]
     radius = float((vertices - centre).norm(dim=1).max())
     distance = 6.0 * radius
     points = transform((vertices - centre)[None], rotation, torch.tensor([[0.0, 0.0, distance]]))
-    focal = 0.5 * size * distance / (1.06 * radius)
+    reach = (points[..., :2].abs() / points[..., 2:]).max()
+    focal = 0.5 * size / (1.06 * float(reach))
     middle = 0.5 * (size - 1)
     return points, torch.tensor([[[focal, 0.0, middle], [0.0, focal, middle], [0.0, 0.0, 1.0]]])

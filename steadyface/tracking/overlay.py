@@ -13,7 +13,7 @@ from torch import Tensor
 
 from steadyface.capture.video import VideoWriter, probe, read_frames
 from steadyface.errors import InputError
-from steadyface.geometry.cameras import transform
+from steadyface.geometry.cameras import project, transform
 from steadyface.geometry.normals import vertex_normals
 from steadyface.geometry.rasterizer import Fragments, interpolate, rasterize
 from steadyface.geometry.texture_space import sample_pixels
@@ -26,7 +26,8 @@ TextureProvider = Callable[[int], Tensor]
 
 _CLAY = (0.74, 0.76, 0.80)  # sRGB
 _CONTOUR = (0.25, 0.95, 0.80)  # sRGB
-_CONTOURED = ("lips", "lids", "brows")  # what a viewer judges a tracking by
+_CONTOURED = ("lips",)  # what a viewer judges a tracking by, beside the head's outline and the eyes'
+_LIDS, _LID_STEP_MM = "lids", 0.8  # the opening of the eye: a step in depth from the lid to what lies behind
 _LIGHT = (-0.35, -0.55, -0.76)  # unit vector towards the light, camera axes: above, left, in front
 
 
@@ -51,17 +52,19 @@ def draw_overlay(
         colour: (3, 4) takes the model's linear colours to the camera's; fitted to this frame by
             masked least squares when None.
         opacity: of the face, 0 to 1.
-        contour: draw the outlines of face, lips, lids and brows on top.
+        contour: draw the outlines of head, lips and eyes on top.
 
     Returns:
         (H, W, 3) uint8 sRGB; the frame itself where the face is out of the picture.
     """
-    height, width = frame.shape[:2]
     # one size of number throughout: float32 is what a picture needs
     vertices, intrinsics = vertices_camera.detach().float(), intrinsics.detach().float()
-    fragments = rasterize(vertices[None], topology.faces, intrinsics[None], height, width)
+    rows, columns = _window(vertices, intrinsics, *frame.shape[:2])
+    drawn = torch.from_numpy(frame[rows, columns].copy()).to(vertices.device)
+    shift = intrinsics.new_tensor([columns.start, rows.start])
+    intrinsics = torch.cat([torch.cat([intrinsics[:2, :2], intrinsics[:2, 2:] - shift[:, None]], 1), intrinsics[2:]])
+    fragments = rasterize_front(vertices, topology.faces, intrinsics, *drawn.shape[:2])
     covered = torch.nonzero(fragments.triangle.flatten() >= 0)[:, 0]
-    drawn = torch.from_numpy(frame.copy()).to(covered.device)
     if len(covered) == 0:
         return frame.copy()
     pixels = drawn.view(-1, 3)
@@ -76,7 +79,38 @@ def draw_overlay(
     if contour:
         lines = contour_mask(fragments, topology)[0, 0]
         drawn[lines] = (drawn.new_tensor(_CONTOUR, dtype=torch.float32) * 255.0).byte()
-    return drawn.cpu().numpy()
+    whole = frame.copy()
+    whole[rows, columns] = drawn.cpu().numpy()
+    return whole
+
+
+def rasterize_front(vertices: Tensor, faces: Tensor, intrinsics: Tensor, height: int, width: int) -> Fragments:
+    """What one image sees of a mesh's outside: half the triangles are half the work.
+
+    Args:
+        vertices: (N, 3) mm, camera frame.
+        faces: (F, 3) long, counter-clockwise as seen from outside.
+        intrinsics: (3, 3) of the image.
+        height, width: of the image, pixels.
+    """
+    corners = vertices[faces]
+    normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    front = torch.nonzero((normals * corners[:, 0]).sum(dim=-1) < 0)[:, 0]
+    found = rasterize(vertices[None], faces[front], intrinsics[None], height, width)
+    if len(front) == 0:
+        return found
+    triangle = torch.where(found.triangle >= 0, front[found.triangle.clamp_min(0)], -1)
+    return found._replace(triangle=triangle)
+
+
+def _window(vertices: Tensor, intrinsics: Tensor, height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of the picture that hold the face, a pixel around it: the rest need not be touched."""
+    pixels = torch.nan_to_num(project(vertices[None], intrinsics[None])[0])
+    low, high = pixels.amin(dim=0).floor().long() - 1, pixels.amax(dim=0).ceil().long() + 2
+    left, top = (int(value) for value in low.clamp_min(0))
+    return slice(min(top, height), min(max(int(high[1]), top), height)), slice(
+        min(left, width), min(max(int(high[0]), left), width)
+    )
 
 
 def _list_pixels(fragments: Fragments, covered: Tensor) -> Fragments:
@@ -103,18 +137,38 @@ def render_texture(fragments: Fragments, topology: SubjectStatistics, texture: T
 
 
 def contour_mask(fragments: Fragments, topology: SubjectStatistics) -> Tensor:
-    """Pixels on the outline of the face and of its lips, lids and brows, (1, 1, H, W) bool."""
-    label = torch.zeros(len(topology.faces), dtype=torch.long, device=fragments.triangle.device)
-    for number, name in enumerate((name for name in _CONTOURED if name in topology.regions), start=1):
-        member = torch.zeros(topology.vertex_count, dtype=torch.bool, device=label.device)
-        member[topology.regions[name]] = True
-        label[member[topology.faces].all(dim=1)] = number
+    """Pixels on the outline of the head, of its lips and of the openings of its eyes, (1, 1, H, W) bool.
+
+    The border of a region is where its list of vertices ends: drawn for the lips alone, whose border is one.
+    """
     seen = fragments.triangle >= 0
-    picture = torch.where(seen, label[fragments.triangle.clamp_min(0)], -1)
+    triangle = fragments.triangle.clamp_min(0)
+    picture = seen.long() - 1
+    for number, name in enumerate((name for name in _CONTOURED if name in topology.regions), start=1):
+        picture[seen & _belongs(topology, name)[triangle]] = number
     edge = torch.zeros_like(seen)
     edge[:, :, 1:] |= picture[:, :, 1:] != picture[:, :, :-1]
     edge[:, 1:] |= picture[:, 1:] != picture[:, :-1]
+    if _LIDS in topology.regions:
+        lid = seen & _belongs(topology, _LIDS)[triangle]
+        edge[:, :, 1:] |= (lid[:, :, 1:] != lid[:, :, :-1]) & _steps(fragments.depth)
+        edge[:, 1:] |= (lid[:, 1:] != lid[:, :-1]) & _steps(fragments.depth.mT).mT
     return edge[:, None]
+
+
+def _steps(depth: Tensor) -> Tensor:
+    """Between which neighbours of a row the depth (B, H, W) jumps, and does not just slope on: (B, H, W - 1) bool."""
+    slope = depth.diff(dim=2)
+    padded = torch.nn.functional.pad(slope, [1, 1], mode="replicate")
+    before, after = slope - padded[..., :-2], slope - padded[..., 2:]
+    return torch.minimum(before.abs(), after.abs()) > _LID_STEP_MM
+
+
+def _belongs(topology: SubjectStatistics, region: str) -> Tensor:
+    """Which triangles lie in a region with all their corners, (F,) bool."""
+    member = torch.zeros(topology.vertex_count, dtype=torch.bool, device=topology.faces.device)
+    member[topology.regions[region]] = True
+    return member[topology.faces].all(dim=1)
 
 
 def write_overlay_video(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import torch
 from kornia.color import rgb_to_linear_rgb
 from torch import Tensor
@@ -11,6 +13,8 @@ from steadyface.geometry.contrast import normalise_contrast
 from steadyface.geometry.texture_space import TexelMap, erode, unwrap, visibility
 from steadyface.networks.face_model import FaceModel
 from steadyface.types import FaceState, SubjectStatistics
+
+_TEXEL_MAPS: WeakKeyDictionary[FaceModel, TexelMap] = WeakKeyDictionary()
 
 
 @torch.no_grad()
@@ -28,9 +32,7 @@ def texture_residuals(
     Returns:
         (B,): about 1.1 for unrelated textures; nan where nothing of the face is in the picture.
     """
-    texel_map = TexelMap.from_topology(
-        statistics.faces, statistics.uv, statistics.uv_faces, statistics.texture_size
-    )
+    texel_map = texel_map_of(face_model, statistics)
     view = face_model.clamp_view(view_direction(state.rotation, state.translation))
     vertices, texture = face_model.decode(state.latent, view)
     placed = transform(vertices, state.rotation, state.translation)
@@ -40,3 +42,20 @@ def texture_residuals(
     difference = normalise_contrast(seen.texture, mask) - normalise_contrast(texture, mask)
     total = (difference.abs().mean(1, keepdim=True) * mask).flatten(1).sum(1)
     return total / mask.flatten(1).sum(1)
+
+
+def texel_map_of(face_model: FaceModel, statistics: SubjectStatistics) -> TexelMap:
+    """The texel map of a face model's subject, on the device of the statistics: made once a model, not once a call.
+
+    Args:
+        face_model: whose map is remembered; one model belongs to one subject.
+        statistics: of that subject.
+    """
+    device = statistics.faces.device
+    known = _TEXEL_MAPS.get(face_model)
+    if known is None:
+        known = TexelMap.from_topology(statistics.faces, statistics.uv, statistics.uv_faces, statistics.texture_size)
+    if known.index.device != device:
+        known = known.to(device)
+    _TEXEL_MAPS[face_model] = known
+    return known

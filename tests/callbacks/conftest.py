@@ -86,7 +86,8 @@ def lab_batch(count: int) -> LabBatch:
     texture, mask = torch.zeros(count, 3, 8, 8), torch.ones(count, 1, 8, 8)
     place = torch.tensor([0.0, 0.0, 400.0]).repeat(count, 1)
     return LabBatch(
-        torch.zeros(count, 3, 32, 32), torch.zeros(count, 1, 32, 32), K.repeat(count, 1, 1), eye, place,
+        torch.zeros(count, 3, 32, 32), torch.zeros(count, 1, 32, 32), torch.zeros(count, 3, 32, 32),
+        K.repeat(count, 1, 1), eye, place,
         statistics.vertex_mean.repeat(count, 1, 1), texture, mask, texture, mask,
         -place / 400, none.long(), none.long(),
     )  # fmt: skip

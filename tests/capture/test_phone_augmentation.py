@@ -11,6 +11,7 @@ from steadyface.capture.phone_augmentation import (
     PhoneAugmentation,
     PhoneView,
     random_backgrounds,
+    random_light,
     roll_camera,
     warp_affine,
 )
@@ -33,7 +34,8 @@ def blob_batch(radius: float = 4.0) -> LabBatch:
     image = torch.exp(-0.5 * square / radius**2).expand(-1, 3, -1, -1)
     nothing, texture = torch.zeros(COUNT), torch.zeros(COUNT, 1, 1, 1)
     return LabBatch(
-        image, torch.ones(COUNT, 1, LAB, LAB), intrinsics, rotation, translation, POINT.expand(COUNT, -1, -1),
+        image, torch.ones(COUNT, 1, LAB, LAB), torch.zeros(COUNT, 3, LAB, LAB), intrinsics, rotation, translation,
+        POINT.expand(COUNT, -1, -1),
         texture, texture, texture, texture, nothing[:, None], nothing.long(), nothing.long(),
     )  # fmt: skip
 
@@ -158,3 +160,43 @@ def test_pictures_stay_in_range_and_in_size() -> None:
     backgrounds = random_backgrounds(3, 33, torch.device("cpu"))
     assert backgrounds.shape == (3, 3, 33, 33)
     assert float(backgrounds.min()) >= 0.0 and float(backgrounds.max()) <= 1.0
+
+
+def sphere_normals() -> Tensor:
+    """Normals of the near half of a ball, camera frame, (COUNT, 3, 32, 32); 0 beside it."""
+    steps = torch.linspace(-1.2, 1.2, 32)
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    square = x.square() + y.square()
+    normal = torch.stack([x, y, -(1 - square).clamp(min=0).sqrt()]) * (square < 1)
+    return normal.expand(COUNT, 3, 32, 32)
+
+
+def test_a_random_light_is_of_about_one_and_comes_from_one_side() -> None:
+    normal = sphere_normals()
+    with drawing(0, "light", 0):
+        light = random_light(normal, 1.0)
+    on_ball = normal.square().sum(1, keepdim=True).sqrt()
+    mean = (light * on_ball).sum((1, 2, 3)) / (3 * on_ball.sum((1, 2, 3)))
+    assert float(light.min()) > 0.0 and float(mean.min()) > 0.4 and float(mean.max()) < 2.0
+    halves = torch.stack([part[..., 4:28, 4:28].mean((1, 2, 3)) for part in (light[..., :16], light[..., 16:])])
+    assert float((halves[0] / halves[1]).log().abs().max()) > 0.2
+    # the light of a place is a function of its normal: a mirrored ball is lit as the ball, mirrored
+    with drawing(0, "light", 0):
+        mirrored = random_light(normal.flip(-1), 1.0)
+    torch.testing.assert_close(mirrored, light.flip(-1))
+
+
+def test_views_that_are_not_relit_keep_their_light() -> None:
+    normal = sphere_normals()
+    assert torch.equal(random_light(normal, 0.0), torch.ones_like(normal))
+    some = (random_light(torch.cat([normal] * 8), 0.5) == 1).flatten(1).all(1)
+    assert 8 < int(some.sum()) < 56
+
+
+def test_relighting_moves_nothing() -> None:
+    batch = blob_batch()
+    batch = batch._replace(normal=torch.tensor([0.0, 0.0, -1.0]).view(1, 3, 1, 1).expand(COUNT, 3, LAB, LAB))
+    with drawing(0, "view", 0):
+        view = PhoneAugmentation(PHONE, relit=1.0)(batch)
+    assert not torch.equal(view.image, augmented(batch).image)
+    torch.testing.assert_close(place_of_point(view), place_of_point(augmented(batch)))

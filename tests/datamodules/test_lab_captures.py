@@ -14,6 +14,7 @@ from datamodules.lab_cache import shrink_texture
 from datamodules.lab_captures import LabCaptures, LabCapturesSettings
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import project, transform
+from steadyface.geometry.normals import vertex_normals
 from steadyface.types import LabBatch
 
 
@@ -49,6 +50,18 @@ def test_every_pixel_lies_where_its_colour_says(lab: LabCaptures) -> None:
     error_px = (sampled - statistics.uv[inner]).abs().max() * (pixels.amax(1) - pixels.amin(1)).max()
     assert error_px < 0.5
     assert (batch.image[:, 2:] > 0.05).float().sub(batch.silhouette).abs().mean() < 0.03
+
+
+def test_normals_are_those_of_the_mesh_in_the_camera(lab: LabCaptures) -> None:
+    """At a projected vertex in the middle of the face, the crop's normal is the vertex's own."""
+    batch, statistics = collected(lab.train_dataloader()), lab.statistics
+    assert torch.equal(batch.normal.norm(dim=1, keepdim=True) > 0.5, batch.silhouette > 0)
+    points = transform(batch.vertices, batch.rotation, batch.translation)
+    inner = ((statistics.uv - 0.5).abs() < 0.3).all(1)
+    grid = ((project(points, batch.intrinsics)[:, inner] + 0.5) / 64 * 2 - 1).unsqueeze(1)
+    seen = torch.nn.functional.grid_sample(batch.normal, grid, align_corners=False)[:, :, 0].mT
+    expected = vertex_normals(points, statistics.faces)[:, inner]
+    assert (seen * expected).sum(-1).min() > 0.9
 
 
 def test_textures_are_the_right_way_up_and_masked(lab: LabCaptures) -> None:

@@ -79,3 +79,10 @@ def test_passes_gradcheck() -> None:
     vertices = torch.randn(1, 5, 3, dtype=torch.float64, requires_grad=True)
     faces = torch.tensor([[0, 1, 2], [0, 2, 3], [0, 3, 4]])
     assert torch.autograd.gradcheck(lambda points: vertex_normals(points, faces), (vertices,))
+
+
+def test_triangles_of_no_area_leave_the_normal_at_zero() -> None:
+    """In float32 far from the origin too, where rounding must not make up a direction."""
+    corners = torch.tensor([[[23.85, -54.75, 955.39], [23.85, -54.75, 955.39], [21.83, -58.5, 955.42]]])
+    normals = vertex_normals(corners, torch.tensor([[0, 1, 2], [1, 0, 2]]))
+    assert not normals.any()

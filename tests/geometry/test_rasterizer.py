@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 
 from steadyface.geometry import rasterizer
-from steadyface.geometry.rasterizer import Fragments, interpolate, rasterize
+from steadyface.geometry.rasterizer import (
+    Fragments,
+    depth_buffer,
+    flat_nonzero,
+    interpolate,
+    rasterize,
+    rasterize_covered,
+)
+from steadyface.geometry.screen_triangles import ScreenTriangles
 
 HEIGHT, WIDTH = 19, 23
 K = torch.tensor([[30.0, 0.5, 11.2], [0.0, 28.0, 8.7], [0.0, 0.0, 1.0]], dtype=torch.float64)
@@ -109,6 +117,33 @@ def test_of_coplanar_duplicates_the_lowest_index_wins(
     assert first.max() < len(faces), "the flipped list must win with its own first third"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_covered_pixels_and_the_depth_buffer_are_those_of_the_whole(dtype: torch.dtype) -> None:
+    meshes = [random_mesh(seed, dtype=dtype) for seed in (7, 8)]
+    vertices, faces = torch.cat([mesh[0] for mesh in meshes]), meshes[0][1]
+    arguments = (vertices, faces, K.to(dtype).expand(2, 3, 3), HEIGHT, WIDTH)
+    whole, covered, buffer = rasterize(*arguments), rasterize_covered(*arguments), depth_buffer(*arguments)
+    assert torch.equal(covered.pixel, torch.nonzero(whole.triangle.flatten() >= 0)[:, 0])
+    assert torch.equal(covered.triangle, whole.triangle.flatten()[covered.pixel])
+    assert torch.equal(torch.stack(covered.barycentric, 1), whole.barycentric.view(-1, 3)[covered.pixel])
+    assert torch.equal(covered.depth, whole.depth.flatten()[covered.pixel])
+    assert buffer.dtype == dtype and torch.equal(buffer > 0, whole.depth > 0)
+    torch.testing.assert_close(buffer, whole.depth, rtol=3e-7, atol=0)
+
+
+def test_of_an_empty_picture_nothing_is_covered() -> None:
+    vertices, faces = random_mesh(9)
+    arguments = (-vertices, faces, K[None], HEIGHT, WIDTH)
+    assert len(rasterize_covered(*arguments).pixel) == 0
+    assert not depth_buffer(*arguments).any()
+
+
+def test_flat_nonzero_is_nonzero() -> None:
+    values = torch.tensor([0, 3, 0, -1, 2])
+    assert flat_nonzero(values).tolist() == flat_nonzero(values != 0).tolist() == [1, 3, 4]
+    assert len(flat_nonzero(values[:1])) == 0
+
+
 @pytest.mark.parametrize("chunk", [1, 10, 333])
 def test_the_chunking_changes_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     meshes = [random_mesh(seed, dtype=torch.float32) for seed in (4, 5)]
@@ -123,7 +158,7 @@ def test_a_chunk_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     vertices, faces = random_mesh(6, face_count=200)
     listed, scatter = [], rasterizer._scatter
 
-    def counting(keys: Tensor, triangles: rasterizer._Triangles, index: Tensor, *rest: int) -> None:
+    def counting(keys: Tensor, triangles: ScreenTriangles, index: Tensor, *rest: int) -> None:
         listed.append(int((triangles.width * triangles.height)[index].sum()))
         scatter(keys, triangles, index, *rest)
 

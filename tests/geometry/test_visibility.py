@@ -11,6 +11,7 @@ from torch import Tensor
 
 from steadyface.geometry.cameras import project
 from steadyface.geometry.normals import vertex_normals
+from steadyface.geometry.rasterizer import depth_buffer
 from steadyface.geometry.texture_space import TexelMap, erode, visibility
 
 K = torch.tensor([[[300.0, 0, 63.5], [0, 300, 63.5], [0, 0, 1]]])
@@ -157,6 +158,18 @@ def test_visibility_of_a_batch_equals_its_images_one_by_one() -> None:
     together = visibility(heads, K.expand(2, 3, 3), texel_map, SIZE, SIZE)
     alone = [visibility(head[None], K, texel_map, SIZE, SIZE) for head in heads]
     assert torch.equal(together, torch.cat(alone))
+
+
+def test_what_the_caller_has_already_is_taken_as_it_is() -> None:
+    vertices, faces, uv = sheet(side=9)
+    texel_map = TexelMap.from_topology(faces, uv, faces, 20)
+    placed = turned(vertices, 35)
+    normals, buffer = vertex_normals(placed, faces), depth_buffer(placed, faces, K, SIZE, SIZE)
+    seen = visibility(placed, K, texel_map, SIZE, SIZE)
+    assert seen.any()
+    assert torch.equal(visibility(placed, K, texel_map, SIZE, SIZE, normals=normals, buffer=buffer), seen)
+    assert not visibility(placed, K, texel_map, SIZE, SIZE, normals=-normals).any()
+    assert not visibility(placed, K, texel_map, SIZE, SIZE, buffer=0.5 * buffer)[seen.bool()].any()
 
 
 @pytest.mark.parametrize("radius", [1, 2, 3])

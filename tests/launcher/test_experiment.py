@@ -72,7 +72,11 @@ def test_the_console_shows_stages_table_and_shares_of_the_time(ran: tuple[Path, 
         "held out clip",
     ):
         assert words in ran[1]
-    assert "%" in ran[1].split("\ntime\n")[1]
+    lines = ran[1].split("\ntime\n")[1].splitlines()
+    seconds = json.loads((ran[0] / "runs" / "smoke" / "stages.json").read_text())["seconds"]
+    assert list(seconds)[-2:] == ["evaluation", "report"] and len(seconds) == 8
+    for label, line in zip(seconds, lines, strict=False):
+        assert line.strip().startswith(label) and line.endswith("%")
     assert "report: runs/smoke/report.html" in ran[1]
 
 

@@ -80,6 +80,13 @@ def test_other_numbers_make_other_sentences():
     assert "Held back by the light" in row_sentence("motc_raw", better)
 
 
+def test_a_face_at_twice_the_sources_distance_is_lost_and_the_rival_may_be_steadier():
+    rows = {**ROWS, "cftc_unguarded": _row(9.0, 500.0, coverage=0.9)}
+    assert "It collapses" in row_sentence("cftc_unguarded", rows)
+    said = row_sentence("adapted", ROWS)  # 400 px/s2 against the smoothed source's 300
+    assert "closer than the smoothed source" in said and "less steady than the smoothed source (+33 %)" in said
+
+
 def test_without_truth_only_motion_is_spoken_of():
     rows = {name: {"acceleration_px_s2": [value]} for name, value in (("source", 900.0), ("adapted", 450.0))}
     assert "no truth" in row_sentence("source", rows)
@@ -208,13 +215,14 @@ def test_the_page_is_one_whole_file(clip, tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
 
 
-def test_the_video_inside_plays_all_frames_in_three_panels(clip, tmp_path):
+def test_the_video_inside_plays_every_second_frame_in_three_panels(clip, tmp_path):
     topology, shown = clip
     page = _build(shown, topology, tmp_path / "report.html")
     content = re.search(r"data:video/mp4;base64,([^\"]+)", page).group(1)
     (tmp_path / "found.mp4").write_bytes(base64.b64decode(content))
     info = probe(tmp_path / "found.mp4")
-    assert info.width == 3 * info.height and info.frame_count == FRAMES and info.codec == "h264"
+    assert info.width == 3 * info.height and info.codec == "h264"
+    assert info.frame_count == FRAMES / 2 and info.fps == pytest.approx(15, abs=0.1)  # of 30 frames a second
 
 
 def test_a_real_clip_shows_what_needs_no_truth(clip, tmp_path):

@@ -62,10 +62,11 @@ def person() -> Person:
     translation, intrinsics = shift + torch.tensor([0.0, 0.0, 650.0]), K.expand(FRAMES, 3, 3)
     placed = transform(meshes, rotation, translation)
     image, silhouette = render(subject, placed, textures)
+    normal = silhouette * torch.tensor([0.0, 0.0, -1.0]).view(3, 1, 1)
     texel_map = TexelMap.from_topology(subject.faces, subject.uv, subject.uv_faces, TEXELS)
     seen = visibility(placed, intrinsics, texel_map, SIZE, SIZE)
     lab = LabBatch(
-        image, silhouette, intrinsics, rotation, translation, meshes, textures,
+        image, silhouette, normal, intrinsics, rotation, translation, meshes, textures,
         texel_map.mask.expand(FRAMES, 1, -1, -1), textures * seen, seen, view_direction(rotation, translation),
         number % 2, number,
     )  # fmt: skip
@@ -158,7 +159,9 @@ def decoder(person: Person, small_lab: SmallLab, appearance_settings, tmp_path_f
 
 @pytest.fixture(scope="session")
 def pretraining_settings() -> PretrainingSettings:
-    encoder = StateEncoderSettings(SIZE, texture_size=32, pose_width=8, pose_points=12, expression_width=8)
+    encoder = StateEncoderSettings(
+        SIZE, texture_size=32, point_width=8, still_points=12, moving_points=10, expression_width=8
+    )
     return PretrainingSettings(steps=60, learning_rate=4e-3, encoder=encoder)
 
 

@@ -53,7 +53,7 @@ def test_the_learner_moves_and_the_running_mean_follows(whole) -> None:
     before, after = whole[:2]
     start, learner, mean = before.learner.state_dict(), after.learner.state_dict(), after.encoder.state_dict()
     moved = [name for name, _ in after.learner.named_parameters() if not torch.equal(start[name], learner[name])]
-    assert any(name.startswith("pose_network") for name in moved)
+    assert any(name.startswith("point_network") for name in moved)
     assert any(name.startswith("expression_network") for name in moved)
     path = sum(float((learner[name] - start[name]).norm()) for name in moved)
     behind = sum(float((learner[name] - mean[name]).norm()) for name in moved)
@@ -63,7 +63,7 @@ def test_the_learner_moves_and_the_running_mean_follows(whole) -> None:
 
 def test_the_points_of_the_head_stay(whole) -> None:
     before, after = whole[:2]
-    assert torch.equal(before.learner.pose_network.points, after.encoder.pose_network.points)
+    assert torch.equal(before.learner.head_points.mean, after.encoder.head_points.mean)
 
 
 def test_a_resume_halfway_gives_the_uninterrupted_run_bit_for_bit(

@@ -7,21 +7,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightning_modules.pretraining import LabPretraining, LabSupervision, disturb_pose, still_vertices
+from lightning_modules.pretraining import LabPretraining, LabSupervision, disturb_pose, point_candidates
 from steadyface.capture.phone_augmentation import PhoneView
 from steadyface.geometry.cameras import project, transform
 from steadyface.networks.checkpoints import load_networks
-from steadyface.networks.pose_network import FoundPoints
+from steadyface.networks.point_network import FoundPoints
 from steadyface.types import FaceState
 
 
 def pixel_error(person, encoder) -> float:
     """Mean distance between where the points were found in the clip's pictures and where they are."""
     lab = person.lab
-    truth = project(transform(encoder.pose_network.points.expand(len(lab.image), -1, -1), lab.rotation,
-                              lab.translation), lab.intrinsics)  # fmt: skip
+    points = lab.vertices[:, encoder.head_points.vertices]
+    truth = project(transform(points, lab.rotation, lab.translation), lab.intrinsics)
     with torch.no_grad():
-        found = encoder.predict_pose(person.clip, lab.intrinsics)[2]
+        found = encoder.point_network(person.clip)
     return float((found.pixels - truth).norm(dim=-1).mean())
 
 
@@ -29,7 +29,7 @@ def test_points_are_found_better_than_before(person, decoder: Path, source: Path
     untrained = LabPretraining(pretraining_settings, str(decoder))
     trained = load_networks(source)[2]
     assert trained is not None
-    untrained.encoder.pose_network.points.copy_(trained.pose_network.points)
+    untrained.encoder.head_points.load_state_dict(trained.head_points.state_dict())
     assert pixel_error(person, trained) < 0.7 * pixel_error(person, untrained.encoder)
 
 
@@ -54,7 +54,7 @@ def test_the_lab_is_measured(person, decoder: Path, small_lab, pretraining_setti
     torch.testing.assert_close(model.view_centre.norm(), torch.tensor(1.0))
     inside = (lab.view_direction @ model.view_centre) >= model.view_cosine - 1e-6
     assert int(inside.sum()) >= len(inside) - 1
-    assert len(module.encoder.pose_network.points.unique(dim=0)) == 12
+    assert len(module.encoder.head_points.vertices.unique()) == 22
 
 
 def truth_of(person) -> tuple[PhoneView, FaceState, Tensor]:
@@ -132,10 +132,11 @@ def test_the_disturbed_pose_is_a_pose_nearby(person) -> None:
     assert 0.0 < float((rotation - view.rotation).flatten(1).norm(dim=-1).max()) < 0.4
 
 
-def test_still_vertices_face_the_cameras_and_hardly_move(person) -> None:
+def test_candidates_face_the_cameras_and_part_by_motion(person) -> None:
     meshes, faces = person.lab.vertices, person.statistics.faces
-    still = still_vertices(meshes, faces, torch.tensor([0.0, 0.0, -1.0]))
+    still, moving = point_candidates(meshes, faces, torch.tensor([0.0, 0.0, -1.0]))
     motion = meshes.std(0).norm(dim=-1)
     assert 100 < len(still) < meshes.shape[1] / 2
     assert float(motion[still].mean()) < 0.3 * float(motion[person.statistics.regions["lips"]].mean())
+    assert float(motion[moving].min()) > float(motion[still].max())
     assert float(person.statistics.vertex_mean[still, 2].mean()) < float(person.statistics.vertex_mean[:, 2].mean())

@@ -11,7 +11,7 @@ from pytorch3d.transforms import so3_exp_map
 from torch import Tensor
 
 from steadyface.losses.supervised import geometry_error, latent_error, point_error, pose_error
-from steadyface.networks.pose_network import FoundPoints
+from steadyface.networks.point_network import FoundPoints
 
 POINTS = torch.tensor([[0, 0, -90], [40, 10, -60], [-40, 10, -60], [0, -60, -70], [0, 60, -60]], dtype=torch.float64)
 K = torch.tensor([[[130.0, 0, 31.5], [0, 130.0, 31.5], [0, 0, 1]]], dtype=torch.float64)

@@ -11,7 +11,7 @@ from pytorch3d.transforms import axis_angle_to_matrix
 
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.errors import InputError
-from steadyface.metrics.evaluate_track import evaluate_track, vertex_error_map
+from steadyface.metrics.evaluate_track import evaluate_track, judged_face
 from steadyface.tracking.track import Track
 
 FRAMES, VERTICES = 40, 60
@@ -69,10 +69,8 @@ def test_a_damped_mouth_shows_in_its_region_and_its_gain():
     found = evaluate_track(replace(_track(truth), vertices=damped), truth, REGIONS, RIGID)
     assert found["motion_gain_lips"] == pytest.approx(0.5, abs=1e-6)
     assert found["vertex_error_lips_mm"] > 1 and found["vertex_error_jaw_mm"] == pytest.approx(0, abs=1e-5)
-    heat = vertex_error_map(replace(_track(truth), vertices=damped), truth, RIGID)
-    assert heat.shape == (VERTICES,) and float(heat[40:50].mean()) == pytest.approx(
-        found["vertex_error_lips_mm"]
-    )
+    once = judged_face(truth, RIGID, truth.vertices.double().mean(dim=0))
+    assert evaluate_track(replace(_track(truth), vertices=damped), truth, REGIONS, RIGID, None, once) == found
 
 
 def test_a_late_track_has_lag_and_depth_shows_in_camera_terms_only():

@@ -20,6 +20,7 @@ class Dome(NamedTuple):
 
     statistics: SubjectStatistics
     meshes: Tensor
+    whitened: Tensor  # (F, 5): the three expressions' weights, of variance 1, and two numbers that do nothing
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +43,8 @@ def dome() -> Dome:
     rigid = torch.nonzero(y < -20).squeeze(1)
     texture = torch.full((3, TEXELS, TEXELS), 0.4)
     statistics = SubjectStatistics(faces, uv, faces, mean, 2.0, texture, 0.2, rigid, {"lips": lips}, ("a", "b", "c"))
-    return Dome(statistics, meshes)
+    code = torch.cat([weights, torch.randn(40, 2, generator=generator)], dim=1)
+    return Dome(statistics, meshes, (code - code.mean(0)) / code.std(0))
 
 
 @pytest.fixture
@@ -57,8 +59,11 @@ def face_model(dome: Dome) -> FaceModel:
 def encoder(dome: Dome) -> StateEncoder:
     """Untrained, for crops of 64 pixels, its twelve points chosen."""
     settings = StateEncoderSettings(
-        image_size=64, texture_size=32, pose_width=8, pose_points=12, expression_width=8
+        image_size=64, texture_size=32, point_width=8, still_points=12, moving_points=10, expression_width=8
     )
     network = StateEncoder(dome.statistics, settings, 5)
-    network.pose_network.choose_points(dome.statistics.vertex_mean, dome.statistics.rigid_vertices)
+    moving = dome.statistics.regions["lips"]
+    network.head_points.choose(
+        dome.statistics.vertex_mean, dome.meshes, dome.whitened, dome.statistics.rigid_vertices, moving
+    )
     return network

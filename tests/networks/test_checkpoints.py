@@ -92,3 +92,26 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
     torch.save({"networks": Foreign()}, tmp_path / "foreign.ckpt")
     with pytest.raises(InputError, match="unreadable"):
         load_networks(tmp_path / "foreign.ckpt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop("state_dict"),
+        lambda content: content["networks"].pop("encoder_settings"),
+        lambda content: content["networks"]["encoder_settings"].update(pose_layers=3),
+        lambda content: content["networks"]["statistics"].pop("uv"),
+        lambda content: content["state_dict"].pop("face_model.texture_bias"),
+        lambda content: content["state_dict"].update({"face_model.latent_mean": torch.zeros(99)}),
+        lambda content: content.update(networks=[1]),
+    ],
+    ids=["no weights", "no settings", "other setting", "other statistics", "lost weight", "other size", "no mapping"],
+)
+def test_another_versions_checkpoint_is_refused(change, dome, face_model, encoder, tmp_path: Path) -> None:
+    path = write(tmp_path / "source.ckpt", dome, face_model, encoder)
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, path)
+    with pytest.raises(InputError, match="this version of steadyface, got another version's") as caught:
+        load_networks(path)
+    assert "\n" not in str(caught.value)

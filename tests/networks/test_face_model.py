@@ -123,3 +123,14 @@ def test_whitened_latents_are_in_deviations_of_the_lab(face_model: FaceModel) ->
     white = face_model.whiten(latent)
     torch.testing.assert_close(white.mean(0), torch.zeros(5), rtol=0, atol=1e-4)
     torch.testing.assert_close(white.std(0), torch.ones(5), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("centre", [[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.6, 0.0, -0.8]])
+def test_a_view_from_exactly_behind_is_moved_to_the_cone(face_model: FaceModel, centre: list[float]) -> None:
+    face_model.view_centre.copy_(torch.tensor(centre))
+    face_model.view_cosine.fill_(0.8)
+    views = torch.stack([-face_model.view_centre, face_model.view_centre])
+    moved = face_model.clamp_view(views)
+    torch.testing.assert_close(moved.norm(dim=-1), torch.ones(2))
+    assert float(moved[0] @ face_model.view_centre) == pytest.approx(0.8, abs=1e-5)
+    torch.testing.assert_close(moved[1], views[1])

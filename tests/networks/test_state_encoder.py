@@ -84,17 +84,25 @@ def test_light_is_gone_from_what_the_expression_network_sees(encoder: StateEncod
     assert float((bright - dark).abs().mean()) < 0.1 * float(bright.abs().mean())
 
 
-def test_the_latent_starts_from_the_lab(encoder: StateEncoder) -> None:
-    images = crops(2)
-    plain = encoder.predict_latent(images, K.expand(2, 3, 3), STRAIGHT.expand(2, 3, 3), HERE.expand(2, 3))
+def test_the_latent_is_in_deviations_of_the_lab(encoder: StateEncoder) -> None:
+    intrinsics = K.expand(2, 3, 3)
+    arguments = (torch.randn(2, 5), crops(2), intrinsics, STRAIGHT.expand(2, 3, 3), HERE.expand(2, 3))
+    plain = encoder.predict_latent(*arguments)
     encoder.latent_mean.fill_(4.0)
     encoder.latent_std.fill_(0.5)
-    moved = encoder.predict_latent(images, K.expand(2, 3, 3), STRAIGHT.expand(2, 3, 3), HERE.expand(2, 3))
-    torch.testing.assert_close(moved, 4.0 + 0.5 * plain)
+    torch.testing.assert_close(encoder.predict_latent(*arguments), 4.0 + 0.5 * plain)
 
 
-def test_the_latent_does_not_steer_the_pose(encoder: StateEncoder) -> None:
-    state = encoder(crops(1), K)
-    state.latent.sum().backward()
-    assert all(parameter.grad is None for parameter in encoder.pose_network.parameters())
+def test_the_expression_network_starts_from_what_the_points_say(encoder: StateEncoder) -> None:
+    images = crops(1)
+    points = encoder.head_points.solve(encoder.point_network(images), K)
+    torch.testing.assert_close(encoder(images, K).latent, points.coefficients)
+    torch.nn.init.ones_(encoder.expression_network.head[-1].bias)
+    torch.testing.assert_close(encoder(images, K).latent, points.coefficients + 1.0)
+
+
+def test_the_latent_teaches_the_points_and_the_expression_network(encoder: StateEncoder) -> None:
+    encoder(crops(1), K).latent.sum().backward()
+    by_point = encoder.point_network.to_heat.weight.grad.flatten(1).abs().sum(1)
+    assert float(by_point.min()) > 0.0
     assert all(parameter.grad is not None for parameter in encoder.expression_network.parameters())

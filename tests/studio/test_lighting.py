@@ -78,11 +78,11 @@ def test_key_light_from_the_right_darkens_the_left(scene: Scene) -> None:
 
 
 def test_dome_is_uniform_and_sheen_depends_on_the_view() -> None:
-    normal = torch.tensor([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
-    full = torch.ones(2, 1)
-    albedo = torch.full((2, 3), 0.4)
-    towards = torch.tensor([[0.0, 0.0, -1.0]]).expand(2, 3)
+    normal = torch.tensor([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]).T
+    full = torch.ones(1, 2)
+    albedo = torch.full((3, 2), 0.4)
+    towards = torch.tensor([[0.0], [0.0], [-1.0]]).expand(3, 2)
     matt = DomeLight(UP).shade(Surface(normal, towards, albedo, 0 * full, full, full))
-    assert torch.allclose(matt[0], matt[1])
+    assert torch.allclose(matt[:, 0], matt[:, 1])
     shiny = DomeLight(UP).shade(Surface(normal, towards, albedo, full, full, full))
-    assert (shiny - matt)[1, 0] > 3 * (shiny - matt)[0, 0] > 0
+    assert (shiny - matt)[1, 1] > 3 * (shiny - matt)[1, 0] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from steadyface.studio.phone_camera import HandHeld, PhoneCamera, motion_blur, tone_curve, translate
@@ -46,6 +47,16 @@ def test_translate_moves_by_whole_and_half_pixels() -> None:
     assert translate(picture, 2.0, -1.0)[3, 6] == 1.0
     half = translate(picture, 0.5, 0.0)
     assert half[4, 4] == 0.5 and half[4, 5] == 0.5
+
+
+@pytest.mark.parametrize("right, down", [(3.0, 0.0), (-2.0, 1.0), (40.0, -40.0), (1.25, -2.5)])
+def test_translate_holds_the_border(right: float, down: float) -> None:
+    picture = torch.rand(9, 7, 3, generator=torch.Generator().manual_seed(0))
+    rows, columns = torch.meshgrid(torch.arange(9.0) - down, torch.arange(7.0) - right, indexing="ij")
+    grid = torch.stack([(2 * columns + 1) / 7 - 1, (2 * rows + 1) / 9 - 1], dim=-1)[None]
+    planes = picture.permute(2, 0, 1)[None]
+    expected = torch.nn.functional.grid_sample(planes, grid, padding_mode="border", align_corners=False)
+    torch.testing.assert_close(translate(picture, right, down), expected[0].permute(1, 2, 0), rtol=0, atol=1e-5)
 
 
 def test_motion_blur_is_centred_along_its_path() -> None:

@@ -36,7 +36,11 @@ def tracked() -> Tracked:
     torch.manual_seed(0)
     model = FaceModel(statistics, FaceModelSettings(latent_size=4, hidden=16, texture_width=4))
     model.start_from_principal_components(meshes)
-    settings = StateEncoderSettings(64, texture_size=32, pose_width=8, pose_points=12, expression_width=8)
+    settings = StateEncoderSettings(
+        64, texture_size=32, point_width=8, still_points=12, moving_points=10, expression_width=8
+    )
     encoder = StateEncoder(statistics, settings, 4)
-    encoder.pose_network.choose_points(mean, statistics.rigid_vertices)
+    whitened = torch.randn(len(meshes), 4, generator=generator)
+    lips = statistics.regions["lips"]
+    encoder.head_points.choose(mean, meshes, whitened, statistics.rigid_vertices, lips)
     return Tracked(statistics, model.requires_grad_(False), encoder.requires_grad_(False), meshes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ AWAY = torch.tensor([0.0, 0.0, 100.0])
 
 def _topology():
     """A board of two triangles whose texture has v growing downwards; the first triangle is a region."""
-    faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    faces = torch.tensor([[0, 2, 1], [0, 3, 2]])  # outwards is towards the camera
     uv = (BOARD[:, :2] + 9) / 18
     texture = torch.full((3, 16, 16), 0.5)
     return SubjectStatistics(
@@ -70,7 +71,8 @@ def test_clay_and_contours_need_no_texture():
     assert not (clay[32, 32] == 90).all()
     lined = draw_overlay(_frame(), BOARD + AWAY, K, _topology(), contour=True)
     green = (lined[..., 1] > 230) & (lined[..., 0] < 80)
-    assert 60 < green.sum() < 200  # around the board and along its diagonal
+    assert 60 < green.sum() < 200  # around the board
+    assert not green[28:36, 28:36].any()
 
 
 @pytest.mark.parametrize("place", [[500.0, 0.0, 100.0], [0.0, 0.0, -100.0]])
@@ -126,3 +128,20 @@ def test_the_heat_map_is_dark_where_the_error_is():
     picture = render_heat_map(board, _topology().faces, torch.tensor([0.0, 3.0, 3.0, 0.0]), 3.0, size=64)
     assert picture.shape == (64, 64, 4) and picture[0, 0, 3] == 0 and picture[32, 32, 3] == 255
     assert picture[32, 20, :3].mean() > picture[32, 44, :3].mean() + 60
+
+
+def test_the_inside_of_a_mesh_is_not_drawn():
+    topology = _topology()
+    turned = replace(topology, faces=topology.faces.flip(1))
+    drawn = draw_overlay(_frame(), BOARD + AWAY, K, turned, _marked_texture())
+    assert (drawn == _frame()).all()
+
+
+def test_a_face_that_leaves_the_picture_is_drawn_as_far_as_it_is_seen():
+    place = torch.tensor([-31.0, -20.0, 100.0])
+    wide = np.full((128, 128, 3), 90, np.uint8)
+    moved = K.clone()
+    moved[:2, 2] += 32
+    whole = draw_overlay(wide, BOARD + place, moved, _topology(), _marked_texture(), IDENTITY_COLOUR)
+    part = draw_overlay(_frame(), BOARD + place, K, _topology(), _marked_texture(), IDENTITY_COLOUR)
+    assert (part == whole[32:96, 32:96]).all() and not (part == _frame()).all()

@@ -9,7 +9,7 @@ from torch.nn.functional import grid_sample
 
 from steadyface.geometry import rasterizer
 from steadyface.geometry.cameras import transform, view_direction
-from steadyface.tracking.residual import texture_residuals
+from steadyface.tracking.residual import texel_map_of, texture_residuals
 from steadyface.types import FaceState
 
 SIZE = 160
@@ -60,3 +60,10 @@ def test_nothing_in_the_picture_is_nan(tracked) -> None:
     gone = state._replace(translation=torch.tensor([[0.0, 0.0, 700.0], [2000.0, 0.0, 700.0]]))
     found = residual(tracked, torch.rand(2, 3, SIZE, SIZE), gone)
     assert torch.isfinite(found[0]) and torch.isnan(found[1])
+
+
+def test_the_texel_map_is_made_once_a_model(tracked) -> None:
+    first = texel_map_of(tracked.face_model, tracked.statistics)
+    residual(tracked, picture(tracked), front())
+    assert texel_map_of(tracked.face_model, tracked.statistics) is first
+    assert first.size == tracked.statistics.texture_size and torch.equal(first.faces, tracked.statistics.faces)
