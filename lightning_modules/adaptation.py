@@ -17,7 +17,7 @@ from steadyface.losses.colour import ColourMatrix
 from steadyface.losses.self_supervision import SelfSupervisionWeights, self_supervision
 from steadyface.networks.checkpoints import describe_networks, load_networks
 from steadyface.randomness import drawing
-from steadyface.tracking.clip_evidence import ClipEvidence, SourceMemory
+from steadyface.tracking.clip_evidence import ClipEvidence, SourceMemory, crop_again, random_crops
 from steadyface.types import ClipBatch, FaceState
 
 
@@ -29,6 +29,8 @@ class AdaptationSettings:
     learning_rate: float = 3.0e-4  # Adam's, at its highest
     expression_rate: float = 0.5  # share of it for the expression network
     averaging: float = 0.98  # decay of the running mean of the weights that is kept as the result
+    crop_shift: float = 0.05  # every frame is cropped anew each time, displaced by up to this share of the crop
+    crop_zoom: float = 0.05  # and scaled by up to this share: consistency then covers the crop's place too
     lab_batch: int = 8  # lab views beside the windows of every batch
     lab_weight: float = 1.0  # of the lab's supervision in the same batch
     colour_rate: float = 1.0e-2  # learning rate of the colour matrix C
@@ -74,6 +76,9 @@ class WildAdaptation(pl.LightningModule):
         images, intrinsics = clip.image.flatten(0, 1), clip.intrinsics.flatten(0, 1)
         keys = torch.stack([clip.clip.unsqueeze(1).expand_as(clip.frame), clip.frame], dim=-1).flatten(0, 1)
         remembered = self.memory.recall(keys, images, intrinsics)
+        with drawing(self.settings.seed, "crop", self.global_step, self.global_rank):
+            to_crop = random_crops(images, self.settings.crop_shift, self.settings.crop_zoom)
+        images, intrinsics, remembered = crop_again(images, intrinsics, remembered, to_crop)
         state = self.learner(images, intrinsics)
         seen = self.evidence.observe(images, intrinsics, state, remembered.mask)
         if self.global_step == 0:

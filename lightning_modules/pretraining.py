@@ -28,7 +28,7 @@ from steadyface.types import FaceState, LabBatch, SubjectStatistics, to_device
 class PretrainingSettings:
     """What the encoder learns by in the lab."""
 
-    steps: int = 850  # optimiser steps
+    steps: int = 800  # optimiser steps
     learning_rate: float = 3e-3  # AdamW's, at its highest
     imagenet: bool = True  # the point network starts from ImageNet's weights
     pose_weight: float = 0.3  # reprojection, depth and rotation

@@ -90,7 +90,8 @@ def _header(inputs: ReportInputs) -> str:
 
 def _footer() -> str:
     return (
-        "<footer>The videos show about 15 frames a second of the clip; the graphs have every frame. Reprojection error: mean distance of projected vertices, pixels of the full frame. "
+        "<footer>The videos show about 15 frames a second of the clip; the graphs have every frame. "
+        "Reprojection error: mean distance of projected vertices, pixels of the full frame. "
         "Acceleration error: of the same points, from second differences over true time stamps. "
         "Expression error: in the head frame, after the rigid motion of forehead and nose bridge is taken out. "
         "Stability ratio: length of the way of the projected vertices over two frames to its chord. Lag: the shift in "

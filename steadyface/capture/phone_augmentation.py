@@ -101,8 +101,11 @@ def roll_camera(batch: LabBatch, to_crop: Tensor, roll: Tensor) -> tuple[Tensor,
     return intrinsics, turn @ batch.rotation, (turn @ batch.translation.unsqueeze(-1)).squeeze(-1)
 
 
-def warp_affine(image: Tensor, to_crop: Tensor, size: int) -> Tensor:
-    """Resample images by affine pixel maps: (B, C, H, W), (B, 3, 3) source -> target -> (B, C, size, size)."""
+def warp_affine(image: Tensor, to_crop: Tensor, size: int, padding: str = "zeros") -> Tensor:
+    """Resample images by affine pixel maps: (B, C, H, W), (B, 3, 3) source -> target -> (B, C, size, size).
+
+    Beyond the source lies what ``padding`` says, as ``torch.nn.functional.grid_sample`` has it.
+    """
     source = image.shape[-1]
 
     def normalise(side: int) -> Tensor:  # pixels -> [-1, 1], corners at pixel centres
@@ -110,7 +113,7 @@ def warp_affine(image: Tensor, to_crop: Tensor, size: int) -> Tensor:
 
     back = normalise(source) @ torch.linalg.inv(to_crop) @ torch.linalg.inv(normalise(size))
     grid = affine_grid(back[:, :2], [len(image), 1, size, size], align_corners=True)
-    return grid_sample(image, grid, align_corners=True)
+    return grid_sample(image, grid, align_corners=True, padding_mode=padding)
 
 
 def random_light(normal: Tensor, share: float) -> Tensor:

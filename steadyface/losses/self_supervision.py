@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d
 from steadyface.geometry.contrast import normalise_contrast
 from steadyface.losses.colour import ColourMatrix
 from steadyface.losses.consistency import texture_difference, unguarded_texture_difference
-from steadyface.losses.guards import lab_prior, latent_pull, out_of_frame, pose_pull
+from steadyface.losses.guards import lab_prior, latent_pull, out_of_frame, pose_pull, shape_pull
 from steadyface.losses.registration import look_up, register
 from steadyface.losses.robust import charbonnier
 from steadyface.networks.face_model import FaceModel
@@ -32,6 +32,7 @@ class SelfSupervisionWeights:
     cftc_unguarded: float = 0.0  # frame to frame, raw, over whatever both frames see now (as published)
     colour: float = 1.0  # C alone, on raw colours
     latent_pull: float = 0.3  # to the source's latent, per deviation of the lab
+    shape_pull: float = 2.0  # to the source's mesh, per squared deviation of each vertex's motion in the lab
     latent_prior: float = 0.0  # to the lab's mean latent
     pose_pull: float = 0.01  # to the source's pose, per pixel of the crop
     out_of_frame: float = 1.0  # per pixel beyond the picture
@@ -136,6 +137,10 @@ def _guards(
     before = source.pixels.flatten(2)[..., ::37].transpose(1, 2)
     if weights.latent_pull > 0:
         losses["latent_pull"] = weights.latent_pull * latent_pull(whitened, face_model.whiten(source.latent))
+    if weights.shape_pull > 0:
+        vertices, remembered = (face_model.decode_vertices(z) for z in (seen.state.latent, source.latent))
+        pull = shape_pull(vertices, remembered, face_model.vertex_deviation())
+        losses["shape_pull"] = weights.shape_pull * pull
     if weights.latent_prior > 0:
         losses["latent_prior"] = weights.latent_prior * lab_prior(whitened)
     if weights.pose_pull > 0:

@@ -132,6 +132,11 @@ class FaceModel(nn.Module):
         offsets = self.to_mesh(latent + self.to_components(self.decode_latent(latent)))
         return offsets.view(len(latent), -1, 3) * self.vertex_std + self.vertex_mean
 
+    def vertex_deviation(self) -> Tensor:
+        """How far each vertex moves over the lab, (N,) mm: one deviation of every number in z, to first order."""
+        by_latent = (self.to_mesh.weight * self.latent_std).view(-1, 3, len(self.latent_std))
+        return by_latent.square().sum((1, 2)).sqrt() * self.vertex_std
+
     def decode_texture_map(self, latent: Tensor, view_direction: Tensor) -> Tensor:
         """Latent (B, Z) and unit view direction (B, 3), head frame -> texture (B, 3, U, U) linear."""
         view = self.decode_view(view_direction)

@@ -66,7 +66,7 @@ class PointNetwork(nn.Module):
     def start_from_imagenet(self) -> None:
         """Load the ImageNet weights of the way down. Raises InputError where their file is not torchvision's."""
         parts = (self.to_quarter, self.to_eighth, self.to_sixteenth)
-        nn.Sequential(*(layer for part in parts for layer in part)).load_state_dict(imagenet_weights())
+        nn.Sequential(*(layer for part in parts for layer in part.children())).load_state_dict(imagenet_weights())
 
     def train(self, mode: bool = True) -> PointNetwork:
         """As usual, but for batch norm, which always uses the statistics that it was loaded with."""

@@ -8,6 +8,7 @@ import torch
 from kornia.color import rgb_to_linear_rgb
 from torch import Tensor
 
+from steadyface.capture.phone_augmentation import warp_affine
 from steadyface.geometry.cameras import transform, view_direction
 from steadyface.geometry.texture_space import TexelMap, erode, unwrap, visibility
 from steadyface.networks.face_model import FaceModel
@@ -38,6 +39,37 @@ class Remembered(NamedTuple):
     latent: Tensor
     pixels: Tensor
     mask: Tensor
+
+
+def random_crops(images: Tensor, shift: float, zoom: float) -> Tensor:
+    """Affine maps (B, 3, 3) from the pixels of crops (B, 3, S, S) to those of crops near them.
+
+    Args:
+        images: the crops.
+        shift: largest displacement in x and y, as a share of S.
+        zoom: largest change of size either way, as a share.
+    """
+    count, size = len(images), images.shape[-1]
+    draw = torch.rand(count, 3, device=images.device) * 2 - 1
+    scale = 1.0 + zoom * draw[:, 2]
+    to_crop = torch.eye(3, device=images.device).repeat(count, 1, 1)
+    to_crop[:, 0, 0], to_crop[:, 1, 1] = scale, scale
+    to_crop[:, :2, 2] = (size - 1) / 2 * (1.0 - scale).unsqueeze(1) + shift * size * draw[:, :2]
+    return to_crop
+
+
+def crop_again(
+    images: Tensor, intrinsics: Tensor, remembered: Remembered, to_crop: Tensor
+) -> tuple[Tensor, Tensor, Remembered]:
+    """Crops (B, 3, S, S), their K and what the source said of them, in the pixels that affine maps lead to.
+
+    Beyond the first crop nothing is known: its border is repeated.
+    """
+    scale, shift = to_crop[:, 0, 0].view(-1, 1, 1, 1), to_crop[:, :2, 2].view(-1, 2, 1, 1)
+    moved = warp_affine(images, to_crop, images.shape[-1], padding="border")
+    on_mesh = (remembered.pixels != 0).any(1, keepdim=True)
+    pixels = (remembered.pixels * scale + shift) * on_mesh
+    return moved, to_crop @ intrinsics, remembered._replace(pixels=pixels)
 
 
 class ClipEvidence:

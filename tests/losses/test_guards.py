@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from steadyface.losses.guards import lab_prior, latent_pull, out_of_frame, pose_pull
+from steadyface.losses.guards import lab_prior, latent_pull, out_of_frame, pose_pull, shape_pull
 
 
 def test_out_of_frame_against_a_loop() -> None:
@@ -66,3 +66,20 @@ def test_a_pull_at_the_source_itself_has_a_finite_gradient() -> None:
     place = torch.zeros(1, 4, 2, requires_grad=True)
     pose_pull(place, torch.zeros(1, 4, 2)).backward()
     assert place.grad is not None and float(place.grad.abs().sum()) == 0.0
+
+
+def test_shape_pull_against_a_loop() -> None:
+    here, there, deviation = torch.randn(2, 5, 3), torch.randn(2, 5, 3), torch.tensor([0.05, 0.2, 0.5, 2.0, 9.0])
+    total = 0.0
+    for frame in range(2):
+        for vertex in range(5):
+            gap = math.dist(here[frame, vertex].tolist(), there[frame, vertex].tolist())
+            total += (gap / max(float(deviation[vertex]), 0.2)) ** 2
+    assert math.isclose(float(shape_pull(here, there, deviation)), total / 10, rel_tol=1e-5)
+    assert float(shape_pull(here, here, deviation)) == 0.0
+
+
+def test_the_gradient_of_the_shape_pull_holds() -> None:
+    here, there = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True), torch.randn(2, 4, 3).double()
+    deviation = torch.tensor([0.1, 0.3, 1.0, 4.0], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda v: shape_pull(v, there, deviation), [here])

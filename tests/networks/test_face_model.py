@@ -134,3 +134,14 @@ def test_a_view_from_exactly_behind_is_moved_to_the_cone(face_model: FaceModel, 
     torch.testing.assert_close(moved.norm(dim=-1), torch.ones(2))
     assert float(moved[0] @ face_model.view_centre) == pytest.approx(0.8, abs=1e-5)
     torch.testing.assert_close(moved[1], views[1])
+
+
+def test_the_vertex_deviation_is_the_motion_of_the_linear_model(dome, face_model: FaceModel) -> None:
+    """With independent latents of the lab's spread, the untrained model's vertices move as far as it says."""
+    face_model.latent_std.copy_(torch.tensor([1.0, 0.5, 2.0, 1.0, 1.0]))
+    drawn = torch.randn(4000, 5, generator=torch.Generator().manual_seed(0)) * face_model.latent_std
+    offsets = (drawn @ face_model.to_mesh.weight.t()).view(4000, -1, 3) * face_model.vertex_std
+    expected = offsets.var(0).sum(-1).sqrt()
+    torch.testing.assert_close(face_model.vertex_deviation(), expected, rtol=0.05, atol=1e-4)
+    still = dome.statistics.rigid_vertices
+    assert float(face_model.vertex_deviation()[still].max()) < 0.1 * float(face_model.vertex_deviation().max())
