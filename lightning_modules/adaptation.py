@@ -26,13 +26,13 @@ class AdaptationSettings:
     """What the encoder adapts by."""
 
     steps: int = 160  # optimiser steps
-    learning_rate: float = 3.0e-4  # Adam's, at its highest
+    learning_rate: float = 5.0e-4  # Adam's, at its highest
     expression_rate: float = 0.5  # share of it for the expression network
     averaging: float = 0.98  # decay of the running mean of the weights that is kept as the result
-    crop_shift: float = 0.05  # every frame is cropped anew each time, displaced by up to this share of the crop
-    crop_zoom: float = 0.05  # and scaled by up to this share: consistency then covers the crop's place too
+    crop_shift: float = 0.005  # every frame is cropped anew each time, displaced by up to this share of the crop
+    crop_zoom: float = 0.005  # and scaled by up to this share: consistency then covers the crop's place too
     lab_batch: int = 8  # lab views beside the windows of every batch
-    lab_weight: float = 1.0  # of the lab's supervision in the same batch
+    lab_weight: float = 0.2  # of the lab's supervision in the same batch
     colour_rate: float = 1.0e-2  # learning rate of the colour matrix C
     seed: int = 0  # of the draws
     weights: SelfSupervisionWeights = field(default_factory=SelfSupervisionWeights)

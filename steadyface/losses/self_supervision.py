@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 class SelfSupervisionWeights:
     """Weight of each part; a part of weight 0 is not computed."""
 
-    registration: float = 1.0  # distance to the registered place, per pixel of the crop
-    motc: float = 0.5  # model to observation, contrast-normalised
-    cftc: float = 4.0  # frame to frame, contrast-normalised
+    registration: float = 4.0  # distance to the registered place, per pixel of the crop
+    motc: float = 1.0  # model to observation, contrast-normalised
+    cftc: float = 12.0  # frame to frame, contrast-normalised
     motc_raw: float = 0.0  # model to observation through C, raw linear colours (as published)
     cftc_unguarded: float = 0.0  # frame to frame, raw, over whatever both frames see now (as published)
     colour: float = 1.0  # C alone, on raw colours
     latent_pull: float = 0.3  # to the source's latent, per deviation of the lab
-    shape_pull: float = 2.0  # to the source's mesh, per squared deviation of each vertex's motion in the lab
+    shape_pull: float = 6.0  # to the source's mesh, per squared deviation of each vertex's motion in the lab
     latent_prior: float = 0.0  # to the lab's mean latent
     pose_pull: float = 0.01  # to the source's pose, per pixel of the crop
     out_of_frame: float = 1.0  # per pixel beyond the picture
