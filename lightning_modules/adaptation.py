@@ -29,8 +29,8 @@ class AdaptationSettings:
     learning_rate: float = 5.0e-4  # Adam's, at its highest
     expression_rate: float = 0.5  # share of it for the expression network
     averaging: float = 0.98  # decay of the running mean of the weights that is kept as the result
-    crop_shift: float = 0.005  # every frame is cropped anew each time, displaced by up to this share of the crop
-    crop_zoom: float = 0.005  # and scaled by up to this share: consistency then covers the crop's place too
+    crop_shift: float = 0.0  # above 0, frames are cropped anew each time, displaced by up to this share of the crop
+    crop_zoom: float = 0.0  # and scaled by up to this share: steadier on other clips, less so on this one
     lab_batch: int = 8  # lab views beside the windows of every batch
     lab_weight: float = 0.2  # of the lab's supervision in the same batch
     colour_rate: float = 1.0e-2  # learning rate of the colour matrix C
@@ -76,9 +76,10 @@ class WildAdaptation(pl.LightningModule):
         images, intrinsics = clip.image.flatten(0, 1), clip.intrinsics.flatten(0, 1)
         keys = torch.stack([clip.clip.unsqueeze(1).expand_as(clip.frame), clip.frame], dim=-1).flatten(0, 1)
         remembered = self.memory.recall(keys, images, intrinsics)
-        with drawing(self.settings.seed, "crop", self.global_step, self.global_rank):
-            to_crop = random_crops(images, self.settings.crop_shift, self.settings.crop_zoom)
-        images, intrinsics, remembered = crop_again(images, intrinsics, remembered, to_crop)
+        if max(self.settings.crop_shift, self.settings.crop_zoom) > 0:
+            with drawing(self.settings.seed, "crop", self.global_step, self.global_rank):
+                to_crop = random_crops(images, self.settings.crop_shift, self.settings.crop_zoom)
+            images, intrinsics, remembered = crop_again(images, intrinsics, remembered, to_crop)
         state = self.learner(images, intrinsics)
         seen = self.evidence.observe(images, intrinsics, state, remembered.mask)
         if self.global_step == 0:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class SelfSupervisionWeights:
     """Weight of each part; a part of weight 0 is not computed."""
 
-    registration: float = 4.0  # distance to the registered place, per pixel of the crop
+    registration: float = 3.0  # distance to the registered place, per pixel of the crop
     motc: float = 1.0  # model to observation, contrast-normalised
-    cftc: float = 12.0  # frame to frame, contrast-normalised
+    cftc: float = 16.0  # frame to frame, contrast-normalised
     motc_raw: float = 0.0  # model to observation through C, raw linear colours (as published)
     cftc_unguarded: float = 0.0  # frame to frame, raw, over whatever both frames see now (as published)
     colour: float = 1.0  # C alone, on raw colours

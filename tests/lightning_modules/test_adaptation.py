@@ -116,8 +116,11 @@ def test_every_part_of_the_default_objective_is_finite_and_teaches(
     monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
     batch = next(iter(small_clip(person).train_dataloader()))[0]
     module.training_step(batch, 0).backward()
-    for name, parameter in module.learner.named_parameters():
+    taught = {name: part for name, part in module.learner.named_parameters() if part.requires_grad}
+    for name, parameter in taught.items():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
+    frozen = {name for name, _ in module.learner.named_parameters()} - set(taught)
+    assert frozen and all(name.startswith("point_network.to_quarter.") for name in frozen)
 
 
 def test_the_colour_matrix_is_fitted_at_the_first_step(
