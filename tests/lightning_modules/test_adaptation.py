@@ -123,6 +123,21 @@ def test_every_part_of_the_default_objective_is_finite_and_teaches(
     assert frozen and all(name.startswith("point_network.to_quarter.") for name in frozen)
 
 
+def test_new_crops_change_what_is_seen_and_the_draw_repeats(
+    person, source: Path, pretraining_settings, small_clip, monkeypatch
+) -> None:
+    losses = []
+    for shift in (0.0, 0.1, 0.1):
+        settings = settings_of(pretraining_settings)
+        settings.crop_shift = shift
+        module = WildAdaptation(settings, str(source))
+        monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
+        batch = next(iter(small_clip(person).train_dataloader()))[0]
+        losses.append(module.training_step(batch, 0).detach())
+    assert torch.isfinite(torch.stack(losses)).all()
+    assert losses[0] != losses[1] and torch.equal(losses[1], losses[2])
+
+
 def test_the_colour_matrix_is_fitted_at_the_first_step(
     person, source: Path, pretraining_settings, small_clip, monkeypatch
 ) -> None:
