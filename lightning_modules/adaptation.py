@@ -30,7 +30,7 @@ class AdaptationSettings:
     expression_rate: float = 0.5  # share of it for the expression network
     averaging: float = 0.98  # decay of the running mean of the weights that is kept as the result
     crop_shift: float = 0.0  # above 0, frames are cropped anew each time, displaced by up to this share of the crop
-    crop_zoom: float = 0.0  # and scaled by up to this share: steadier on other clips, less so on this one
+    crop_zoom: float = 0.0  # and scaled by up to this share: in trials steadier on a held-out clip, less so on this one
     lab_batch: int = 8  # lab views beside the windows of every batch
     lab_weight: float = 0.2  # of the lab's supervision in the same batch
     colour_rate: float = 1.0e-2  # learning rate of the colour matrix C
@@ -93,14 +93,9 @@ class WildAdaptation(pl.LightningModule):
     def _lab_loss(self, batch: Any) -> Tensor:
         with drawing(self.settings.seed, "lab", self.global_step, self.global_rank):
             view = self.augment(batch)
-        found = self.learner.point_network(view.image)
-        first = self.learner.head_points.solve(found, view.intrinsics)
-        latent = self.learner.predict_latent(
-            first.coefficients, view.image, view.intrinsics, first.rotation.detach(), first.translation.detach()
-        )
+        state, found = self.learner.predict(view.image, view.intrinsics)
         with torch.no_grad():
             target = self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
-        state = FaceState(latent, first.rotation, first.translation)
         losses = self.supervision.losses(self.face_model, batch, view, state, target)
         points = self.supervision.point_loss(found, batch.vertices[:, self.learner.head_points.vertices], view)
         return torch.stack([*losses.values(), points]).sum()

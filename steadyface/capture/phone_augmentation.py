@@ -117,7 +117,7 @@ def warp_affine(image: Tensor, to_crop: Tensor, size: int, padding: str = "zeros
 
 
 def random_light(normal: Tensor, share: float) -> Tensor:
-    """Irradiance of random rooms on surfaces seen by cameras, about 1 in the mean; 1 where not relit.
+    """Irradiance of random rooms on surfaces seen by cameras, of the order of 1; 1 where not relit.
 
     A key light from anywhere before or beside the head and ambient light from above and below,
     each of its own colour. Shapes: normal (B, 3, H, W), camera frame -> (B, 3, H, W).

@@ -20,7 +20,7 @@ from steadyface.geometry.normals import vertex_normals
 from steadyface.geometry.texture_space import TexelMap, unwrap
 from steadyface.networks.blocks import convolution_stack
 from steadyface.networks.head_points import HeadPoints
-from steadyface.networks.point_network import PointNetwork
+from steadyface.networks.point_network import FoundPoints, PointNetwork
 from steadyface.types import FaceState, SubjectStatistics
 
 
@@ -90,11 +90,16 @@ class StateEncoder(nn.Module):
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> FaceState:
         """Image (B, 3, S, S) sRGB in [0, 1], K (B, 3, 3) of that crop -> FaceState of B frames."""
-        first = self.head_points.solve(self.point_network(image), intrinsics)
+        return self.predict(image, intrinsics)[0]
+
+    def predict(self, image: Tensor, intrinsics: Tensor) -> tuple[FaceState, FoundPoints]:
+        """As ``forward``, with the points that the state was solved from."""
+        found = self.point_network(image)
+        first = self.head_points.solve(found, intrinsics)
         latent = self.predict_latent(
             first.coefficients, image, intrinsics, first.rotation.detach(), first.translation.detach()
         )
-        return FaceState(latent, first.rotation, first.translation)
+        return FaceState(latent, first.rotation, first.translation), found
 
     def predict_latent(
         self, coefficients: Tensor, image: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor
