@@ -5,13 +5,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 SEEDS ?= 0
+SUBJECTS ?= 0 1 2
 
 empty :=
 space := $(empty) $(empty)
 comma := ,
 seed_list = seeds=[$(subst $(space),$(comma),$(strip $(SEEDS)))]
 
-.PHONY: help install demo test lint bench detector clean
+.PHONY: help install demo test lint bench results detector clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,13 @@ lint: $(STAMP)  ## ruff and mypy
 
 bench: $(STAMP)  ## run every benchmark; each prints ratios against a peer measured in the same run
 	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+# Hours on a CPU. What was finished before is taken from its run folder: started again, it goes on.
+results: $(STAMP)  ## objectives, baselines and oracles on three subjects, then docs/results.md; takes hours
+	set -e; for subject in $(SUBJECTS); do \
+		$(BIN)/steadyface run experiments/results/subject.yaml size=demo \
+			studio.identity_seed=$$subject name=results_$$subject; done
+	$(BIN)/steadyface results $(SUBJECTS:%=runs/results_%) --out docs/results.md
 
 # --no-deps: MediaPipe's own bounds ask for a protobuf older than W&B takes; this set was run together.
 detector: $(STAMP)  ## optional: MediaPipe, which finds the face when no --box is given

@@ -5,6 +5,7 @@
 - ``lab_subject``: what is fixed for the subject: topology, normalisation, regions.
 - ``lab_splits``: which instants and cameras train, which are held out.
 - ``wild_clips``: ``WildClips``, phone clips -> ``ClipBatch`` windows of consecutive frames.
+- ``clip_crops``: a clip's frames cut to the head, clean or degraded; each file is decoded once for all levels.
 - ``windows``: which frames belong together.
 - ``batches``: order, sharding and resuming, shared by both.
 """

@@ -93,7 +93,11 @@ class ShuffledBatches(Generic[Batch]):
         rank, world = rank_and_world()
         state = np.random.SeedSequence([self._seed, self._epoch, passes]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0] >> 1))
-        return torch.randperm(self._count, generator=generator)[rank::world]
+        return self._order(generator)[rank::world]
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        """A pass's items over all ranks, (count,) long."""
+        return torch.randperm(self._count, generator=generator)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the walk stands: epoch, passes begun in it, batches given in the current pass."""
@@ -105,3 +109,32 @@ class ShuffledBatches(Generic[Batch]):
         unfinished = 0 < self._position < len(self)
         self._start = self._position if unfinished else 0
         self._passes -= int(unfinished)
+
+
+class GroupedBatches(ShuffledBatches[Batch]):
+    """As ``ShuffledBatches``, but items come in groups of one kind, side by side in a batch.
+
+    Each pass divides a kind's items into groups anew; those that fill no group wait for another pass.
+
+    Args:
+        kind: (V,) long, what each item is of.
+        group_size: items a group.
+        batch_size: items a batch on one rank, a multiple of ``group_size``.
+        make_batch: (n,) long indices -> batch.
+        seed: of the order.
+    """
+
+    def __init__(
+        self, kind: Tensor, group_size: int, batch_size: int, make_batch: Callable[[Tensor], Batch], seed: int
+    ) -> None:
+        self._kind, self._group_size = kind, group_size
+        groups = int((torch.bincount(kind) // group_size).sum())
+        super().__init__(groups, batch_size // group_size, lambda rows: make_batch(rows.flatten()), seed)
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        """A pass's groups over all ranks, (count, group_size) long."""
+        shuffled = torch.randperm(len(self._kind), generator=generator)
+        by_kind = shuffled[torch.argsort(self._kind[shuffled], stable=True)]
+        rows = [part[: len(part) // self._group_size * self._group_size].view(-1, self._group_size)
+                for part in by_kind.split(torch.bincount(self._kind).tolist())]
+        return torch.cat(rows)[torch.randperm(self._count, generator=generator)]

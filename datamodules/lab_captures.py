@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from datamodules.batches import OrderedBatches, ShuffledBatches
+from datamodules.batches import GroupedBatches, OrderedBatches, ShuffledBatches
 from datamodules.lab_cache import CropRule, LabViews, read_views
 from datamodules.lab_splits import SplitInstant, split_capture
 from datamodules.lab_subject import read_subject
@@ -22,7 +22,9 @@ from steadyface.types import LabBatch, SubjectStatistics
 
 logger = logging.getLogger(__name__)
 
-_LOWEST = {"image_size": 8, "batch_size": 1, "frame_step": 1, "workers": 0, "texture_size": 0}
+_LOWEST = {
+    "image_size": 8, "batch_size": 1, "views_per_instant": 1, "frame_step": 1, "workers": 0, "texture_size": 0
+}
 
 
 @dataclass
@@ -37,6 +39,8 @@ class LabCapturesSettings:
     """Side of the textures, texels; 0 = as on disk. Smaller than on disk saves memory."""
     batch_size: int = 16
     """Views a batch, on each rank."""
+    views_per_instant: int = 1
+    """Views of one instant that stand side by side in a batch; above 1 only instants with so many are used."""
     held_out_segments: list[str] = field(default_factory=list)
     """Prefixes of segment names that are validated on, never trained on."""
     held_out_cameras: list[str] = field(default_factory=list)
@@ -47,13 +51,15 @@ class LabCapturesSettings:
     """How far the head may sit off the crop's centre, as a share of its side (and, as a logarithm, off
     its size): drawn once a view. Phone clips do not come centred."""
     frame_step: int = 1
-    """Every n-th instant is read: for captures that do not fit into memory."""
+    """Every n-th instant is used."""
+    in_memory: bool = True
+    """False: pictures and textures are read anew for every batch, for captures that do not fit into memory."""
     workers: int = 0
     """Threads that decode; 0 = one a core."""
 
 
 class LabCaptures(pl.LightningDataModule):
-    """Reads everything once in ``setup`` and keeps bytes; a batch is an index into memory.
+    """Reads everything once in ``setup`` and keeps bytes; a batch is an index into memory, or into the disk.
 
     Frames are numbered 0 .. T-1 with the training instants first, in the frame list's order.
 
@@ -80,9 +86,10 @@ class LabCaptures(pl.LightningDataModule):
         splits = split_capture(capture, settings.held_out_segments, settings.held_out_cameras, settings.frame_step)
         instants = splits.training + splits.validation
         statistics = read_subject(capture, settings.texture_size, splits.training, settings.workers)
-        _check_memory(settings, instants, statistics)
+        if settings.in_memory:
+            _check_memory(settings, instants, statistics)
         rule = CropRule(settings.image_size, settings.crop_scale, settings.crop_jitter, self._seed)
-        self._views = read_views(capture, instants, statistics, rule, settings.workers)
+        self._views = read_views(capture, instants, statistics, rule, settings.workers, settings.in_memory)
         self._statistics, self._training_frames = statistics, len(splits.training)
         for name, training, count in (
             ("train on", True, len(splits.training)),
@@ -106,7 +113,7 @@ class LabCaptures(pl.LightningDataModule):
     @property
     def frame_average_textures(self) -> Tensor:
         """(T, U, U, 3) uint8 average textures of the training instants, rows growing with v; 0 = unseen."""
-        return self._cached().average[: self._training_frames]
+        return self._cached().pixels.averages(torch.arange(self._training_frames))
 
     def instants(self) -> Iterator[LabBatch]:
         """All training instants in order, one view each, on every rank alike: to encode all frames."""
@@ -116,8 +123,23 @@ class LabCaptures(pl.LightningDataModule):
             yield self._batch(index)
 
     def train_dataloader(self) -> ShuffledBatches[LabBatch]:
-        """Views of held-in segments and cameras, shuffled. Raises InputError where they fill no batch."""
-        return self.training_batches(self._settings.batch_size, self._seed)
+        """Views of held-in segments and cameras, shuffled. Raises InputError where they fill no batch.
+
+        With ``views_per_instant`` above 1, so many views of an instant stand side by side.
+        """
+        settings = self._settings
+        if settings.views_per_instant == 1:
+            return self.training_batches(settings.batch_size, self._seed)
+        chosen = self._split(True)
+        loader = GroupedBatches(
+            self._cached().frame[chosen], settings.views_per_instant, settings.batch_size,
+            lambda index: self._batch(chosen[index]), self._seed,
+        )  # fmt: skip
+        if len(loader) == 0:
+            most = int(torch.bincount(self._cached().frame[chosen]).max())
+            expected = f"so few that instants of up to {most} training views fill a batch of {settings.batch_size}"
+            raise InputError("views_per_instant", expected, str(settings.views_per_instant), "lower it or batch_size")
+        return loader
 
     def training_batches(self, batch_size: int, seed: int) -> ShuffledBatches[LabBatch]:
         """The same views in batches of another size and order: for who rehearses the lab beside a clip."""
@@ -150,20 +172,20 @@ class LabCaptures(pl.LightningDataModule):
     def _batch(self, index: Tensor) -> LabBatch:
         views = self._cached()
         frame = views.frame[index]
-        texture, average = views.texture[index], views.average[frame]
+        pixels, average = views.pixels.views(index), views.pixels.averages(frame)
         rotation, translation = views.rotation[index], views.translation[index]
         return LabBatch(
-            image=_planes(views.image[index]),
-            silhouette=views.silhouette[index].unsqueeze(1).float(),
-            normal=views.normal[index].permute(0, 3, 1, 2).float().div_(127),
+            image=_planes(pixels.image),
+            silhouette=pixels.silhouette.unsqueeze(1).float(),
+            normal=pixels.normal.permute(0, 3, 1, 2).float().div_(127),
             intrinsics=views.intrinsics[index],
             rotation=rotation,
             translation=translation,
             vertices=views.vertices[frame],
             average_texture=_planes(average),
             average_mask=_seen(average),
-            texture=_planes(texture),
-            texture_mask=_seen(texture),
+            texture=_planes(pixels.texture),
+            texture_mask=_seen(pixels.texture),
             view_direction=view_direction(rotation, translation),
             camera=views.camera[index],
             frame=frame,
@@ -184,6 +206,9 @@ def _check(settings: LabCapturesSettings) -> None:
     for name, low in _LOWEST.items():
         if getattr(settings, name) < low:
             raise InputError(name, f"{low} or more", str(getattr(settings, name)), "correct the setting")
+    if settings.batch_size % settings.views_per_instant:
+        expected = f"a multiple of views_per_instant, {settings.views_per_instant}"
+        raise InputError("batch_size", expected, str(settings.batch_size), "change one of the two")
     if not settings.crop_scale > 0 or not 0 <= settings.crop_jitter < 0.5:
         raise InputError(
             "crop_scale, crop_jitter",
@@ -206,7 +231,7 @@ def _check_memory(settings: LabCapturesSettings, instants: list[SplitInstant], s
             settings.folder,
             f"a capture that fits into the {available / 1e9:.1f} GB of free memory",
             f"{needed / 1e9:.1f} GB",
-            "raise frame_step, or lower image_size or texture_size",
+            "set in_memory=false, raise frame_step, or lower image_size or texture_size",
         )
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from datamodules.lab_cache import read_meshes, shrink_texture
+from datamodules.lab_cache import read_meshes
+from datamodules.lab_pixels import shrink_texture
 from datamodules.lab_splits import SplitInstant
 from steadyface.capture.canonical import find_rigid_vertices
 from steadyface.capture.capture_index import MultifaceCapture

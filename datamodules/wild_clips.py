@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from datamodules.batches import OrderedBatches, ShuffledBatches
+from datamodules.clip_crops import NO_DEGRADATION, ClipCrops, degrade_crops, read_crops
 from datamodules.windows import find_windows
-from steadyface.capture.crop import Box, crop_image
+from steadyface.capture.crop import Box
+from steadyface.capture.degradation import Degradation, check_level, find_degradation
 from steadyface.capture.detector import detect_box
-from steadyface.capture.video import VideoInfo, probe, read_frames
+from steadyface.capture.video import VideoInfo, probe
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import crop_intrinsics
 from steadyface.types import ClipBatch
@@ -44,10 +46,15 @@ class WildClipsSettings:
     """A window holds the frames nearest to these times after its first frame, seconds."""
     batch_size: int = 8
     """Windows a batch, on each rank."""
+    degradation: str = ""
+    """What lowers the quality of every clip, a name of ``steadyface.capture.degradation``; empty = nothing."""
+    degradation_level: float = 0.0
+    """How much, in the unit of that degradation."""
 
 
 class ClipInfo(NamedTuple):
-    """What is known of a clip. time_s (F,) float64; intrinsics (3, 3) of the full frame, upright."""
+    """What is known of a clip. time_s (F,) float64; box before any crop error; intrinsics (3, 3) of the full
+    frame, upright."""
 
     path: Path
     time_s: Tensor
@@ -61,7 +68,8 @@ class ClipInfo(NamedTuple):
 class WildClips(pl.LightningDataModule):
     """Decodes each clip once in ``setup``, frame by frame, and keeps only the crops, as bytes.
 
-    The box stays where it is through the clip. The principal point is taken as the picture's centre.
+    The box stays where it is through the clip, but for a crop error that is asked for; K follows each
+    frame's box. The principal point is taken as the picture's centre.
 
     Args:
         settings: see ``WildClipsSettings``.
@@ -72,26 +80,69 @@ class WildClips(pl.LightningDataModule):
         super().__init__()
         self._settings, self._seed = settings, seed
         self._clips: list[ClipInfo] | None = None
-        self._crops, self._first, self._time_s = torch.empty(0), torch.empty(0), torch.empty(0)
+        self._first, self._images, self._time_s = torch.empty(0), torch.empty(0), torch.empty(0)
         self._intrinsics = torch.empty(0)
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the clips; a second call does nothing. Raises InputError where one cannot be used."""
         if self._clips is not None:
             return
-        check_settings(self._settings)
+        settings = self._settings
+        check_settings(settings)
+        degradation = find_degradation(settings.degradation) if settings.degradation else NO_DEGRADATION
         crops, clips = [], []
-        for path in map(Path, self._settings.clips):
+        for index, path in enumerate(map(Path, settings.clips)):
             info = probe(path)
-            box = square_box(path, self._settings.box, info) if self._settings.box else detect_box(path)
-            crop, time_s = read_crops(path, box, self._settings.image_size, info.frame_count)
-            crops.append(crop)
-            clips.append(_clip_info(path, time_s, box, info, self._settings.focal_px))
+            box = square_box(path, settings.box, info) if settings.box else detect_box(path)
+            levels = [settings.degradation_level]
+            (read,) = read_crops(path, box, settings.image_size, info.frame_count, degradation, levels, index)
+            crops.append(read)
+            clips.append(_clip_info(path, read.time_s, box, info, settings.focal_px))
+        self._keep(crops, clips)
+
+    def degraded(self, name: str, levels: Sequence[float]) -> Iterator[WildClips]:
+        """These clips under each level of a degradation, in order.
+
+        A degradation of crops takes those in memory, one level at a time; for any other, each file is
+        decoded once for all levels.
+
+        Raises:
+            InputError: an unknown name, or a level outside its range.
+            ValueError: these clips are degraded themselves, or not read yet.
+        """
+        if self._settings.degradation:
+            raise ValueError(f"a degradation of clips that are degraded already, by {self._settings.degradation}")
+        for level in levels:
+            check_level(name, level)
+        for level, crops in zip(levels, self._degraded_crops(find_degradation(name), levels), strict=True):
+            version = WildClips(replace(self._settings, degradation=name, degradation_level=level), self._seed)
+            version._keep(crops, self.clip_infos)
+            yield version
+
+    def _degraded_crops(self, kind: Degradation, levels: Sequence[float]) -> Iterator[list[ClipCrops]]:
+        """The crops of every clip, level after level."""
+        infos, size = self.clip_infos, self._settings.image_size
+        if kind.on_crops:
+            clean = self._images.split([len(info.time_s) for info in infos])
+            for level in levels:
+                yield [
+                    ClipCrops(degrade_crops(images, kind, level, index), _same_box(info), info.time_s)
+                    for index, (images, info) in enumerate(zip(clean, infos, strict=True))
+                ]
+            return
+        read = [
+            read_crops(info.path, info.box, size, len(info.time_s), kind, levels, index)
+            for index, info in enumerate(infos)
+        ]
+        yield from map(list, zip(*read, strict=True))
+
+    def _keep(self, crops: list[ClipCrops], clips: list[ClipInfo]) -> None:
         lengths = torch.tensor([len(clip.time_s) for clip in clips])
-        self._crops, self._time_s = torch.cat(crops), torch.cat([clip.time_s for clip in clips])
         self._first = lengths.cumsum(0) - lengths
-        self._intrinsics = torch.stack(
-            [crop_intrinsics(clip.intrinsics, torch.tensor(clip.box), self._settings.image_size) for clip in clips]
+        self._images = torch.cat([clip.image for clip in crops])
+        self._time_s = torch.cat([clip.time_s for clip in crops])
+        self._intrinsics = torch.cat(
+            [_intrinsics_of_crops(info, crop.box, crop.image.shape[1]) for info, crop in zip(clips, crops, strict=True)]
         )
         self._clips = clips
 
@@ -142,27 +193,12 @@ class WildClips(pl.LightningDataModule):
     def _batch(self, window: Tensor) -> ClipBatch:
         clip = torch.searchsorted(self._first, window[:, 0].contiguous(), right=True) - 1
         return ClipBatch(
-            image=self._crops[window].permute(0, 1, 4, 2, 3).float().div_(255),
-            intrinsics=self._intrinsics[clip].unsqueeze(1).repeat(1, window.shape[1], 1, 1),
+            image=self._images[window].permute(0, 1, 4, 2, 3).float().div_(255),
+            intrinsics=self._intrinsics[window],
             time_s=self._time_s[window],
             clip=clip,
             frame=window - self._first[clip].unsqueeze(1),
         )
-
-
-def read_crops(path: Path, box: Box, size: int, frame_count: int) -> tuple[Tensor, Tensor]:
-    """Crops (F, size, size, 3) uint8 and time stamps (F,) float64 of a clip, read frame by frame.
-
-    Args:
-        frame_count: for the progress bar; 0 = not known.
-    """
-    crops, times = [], []
-    with tqdm(total=frame_count or None, desc=path.name, unit="frame", disable=None) as bar:
-        for frame in read_frames(path):
-            crops.append(torch.from_numpy(crop_image(frame.image, box, size)))
-            times.append(frame.time_s)
-            bar.update()
-    return torch.stack(crops), torch.tensor(times, dtype=torch.float64)
 
 
 def _clip_info(path: Path, time_s: Tensor, box: Box, info: VideoInfo, focal_px: float) -> ClipInfo:
@@ -178,6 +214,17 @@ def _clip_info(path: Path, time_s: Tensor, box: Box, info: VideoInfo, focal_px: 
         [[focal, 0.0, (info.width - 1) / 2], [0.0, focal, (info.height - 1) / 2], [0.0, 0.0, 1.0]]
     )
     return ClipInfo(path, time_s, box, info.width, info.height, intrinsics, not focal_px)
+
+
+def _same_box(info: ClipInfo) -> Tensor:
+    """(F, 4): the clip's box for every frame."""
+    return torch.tensor(info.box).expand(len(info.time_s), 4)
+
+
+def _intrinsics_of_crops(info: ClipInfo, box: Tensor, size: int) -> Tensor:
+    """K of each crop, (F, 3, 3), for boxes (F, 4), which are mostly all the same."""
+    different, which = box.unique(dim=0, return_inverse=True)
+    return torch.stack([crop_intrinsics(info.intrinsics, one, size) for one in different])[which]
 
 
 def square_box(path: Path, box: list[float], info: VideoInfo) -> Box:
@@ -212,3 +259,8 @@ def check_settings(settings: WildClipsSettings) -> None:
         raise InputError("focal_px, image_size, batch_size", "0 or more, 8 or more, 1 or more", got, "correct them")
     if not settings.window_offsets_s:
         raise InputError("window_offsets_s", "at least one offset in seconds", "none", "give [0.0] for single frames")
+    if settings.degradation:
+        check_level(settings.degradation, settings.degradation_level)
+    elif settings.degradation_level:
+        got, remedy = f"a level of {settings.degradation_level:g} and no name", "name what is to be degraded, or 0"
+        raise InputError("degradation", "a name beside its level", got, remedy)

@@ -18,9 +18,11 @@
 ``experiment``      the main path, on one screen
 ``evaluation``      tracks every row of the table over the clips and scores it
 ``summary``         summary.json and the printed table
+``import_decoder``  a released network of the public Multiface code as a decoder
 ``studio``          the synthetic subject in a folder of the user's
 ``tracking``        one clip through a trained model: states, vertices, overlay
 ``report``          the self-contained HTML page
+``results``         the page of several experiments, one a subject: intervals, tests, claims
 ==================  ==========================================================================
 
 A new stage is a function in ``stages``, an entry in ``plan`` and a field in ``settings``.

@@ -1,4 +1,4 @@
-"""The command line: ``steadyface run | track | evaluate | studio | check``.
+"""The command line: ``steadyface run | track | evaluate | figures | studio | check | import-decoder``.
 
 A fault in what the user gave is one line on stderr (expected, got, remedy) and exit code 2.
 Each command imports what it needs, so that ``--help`` answers at once.
@@ -7,6 +7,7 @@ Each command imports what it needs, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,7 +65,18 @@ def commands() -> tuple[Command, ...]:
         Command(
             "evaluate", evaluate,
             "Score the networks of a finished experiment again: table, summary.json, report.html.",
-            "steadyface evaluate runs/demo", evaluate_words,
+            "steadyface evaluate runs/demo --external smirk=smirk_adapt.npz smirk@held_out_clip=smirk_held_out.npz",
+            evaluate_words,
+        ),
+        Command(
+            "results", results,
+            "Write the page of several finished experiments, one a subject: intervals, tests, claims.",
+            "steadyface results runs/subject_0 runs/subject_1 runs/subject_2 --out docs/results.md", results_words,
+        ),
+        Command(
+            "figures", figures,
+            "Draw the paper's figures from finished experiments, one a subject: PNG and PDF files.",
+            "steadyface figures runs/demo --only stability,sheet --out figures", figures_words,
         ),
         Command(
             "studio", studio, "Write a synthetic lab capture and phone clips with their truth.",
@@ -73,6 +85,11 @@ def commands() -> tuple[Command, ...]:
         Command(
             "check", check, "Say what is in a clip or a lab capture, what is missing, and whether it can be used.",
             "steadyface check my_clip.mp4", check_words,
+        ),
+        Command(
+            "import-decoder", import_decoder,
+            "Bring in the released face model of a Multiface subject: writes a decoder's checkpoint.",
+            "steadyface import-decoder best_model.pth --lab my_capture decoder.ckpt", import_decoder_words,
         ),
     )  # fmt: skip
 
@@ -126,6 +143,29 @@ def track_words(parser: argparse.ArgumentParser) -> None:
 
 def evaluate_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of an experiment")
+    parser.add_argument(
+        "--external", nargs="+", default=[], metavar="NAME[@CLIP]=FILE.npz",
+        help="another tracker's result as a row NAME, of the adapted clip or @held_out_clip; docs/external-trackers.md",
+    )  # fmt: skip
+
+
+def results_words(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="an experiment's folder, one a subject")
+    parser.add_argument("--out", type=Path, required=True, metavar="PAGE.md", help="the page to write or replace")
+    parser.add_argument(
+        "--margin", type=float, default=0.05, metavar="SHARE",
+        help="the change, as a share of the rival's value, that would not matter; 0.05 by default",
+    )  # fmt: skip
+
+
+def figures_words(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="an experiment's folder, one a subject")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write; RUN/figures by default, of several runs ./figures"
+    )
+    parser.add_argument(
+        "--only", default="", metavar="NAMES", help="some of stability,sheet,ablation,accuracy; all by default"
+    )
 
 
 def studio_words(parser: argparse.ArgumentParser) -> None:
@@ -137,9 +177,16 @@ def check_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="CLIP-OR-CAPTURE")
 
 
+def import_decoder_words(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("released", type=Path, metavar="RELEASED.pth", help="their best_model.pth")
+    parser.add_argument("out", type=Path, metavar="OUT.ckpt", help="a file that does not exist yet")
+    parser.add_argument("--lab", type=Path, required=True, metavar="CAPTURE", help="the subject's capture")
+    parser.add_argument("--variant", help="base, res, non, bilinear or warp; without it the file tells")
+
+
 def run(arguments: argparse.Namespace) -> None:
     from launcher.experiment import describe_experiment, run_experiment
-    from launcher.settings import load_experiment
+    from launcher.load import load_experiment
 
     experiment = load_experiment(arguments.experiment, arguments.overrides)
     if arguments.dry_run:
@@ -158,7 +205,21 @@ def track(arguments: argparse.Namespace) -> None:
 def evaluate(arguments: argparse.Namespace) -> None:
     from launcher.experiment import show_results
 
-    show_results(arguments.run)
+    show_results(arguments.run, arguments.external)
+
+
+def results(arguments: argparse.Namespace) -> None:
+    from launcher.results.page import write_results
+
+    words = ["steadyface", "results", *map(str, arguments.runs), "--out", str(arguments.out)]
+    command = shlex.join([*words, "--margin", f"{arguments.margin:g}"])
+    write_results(arguments.runs, arguments.out, arguments.margin, command)
+
+
+def figures(arguments: argparse.Namespace) -> None:
+    from launcher.figures.write import write_figures
+
+    write_figures(arguments.runs, arguments.out, arguments.only)
 
 
 def studio(arguments: argparse.Namespace) -> None:
@@ -176,6 +237,12 @@ def check(arguments: argparse.Namespace) -> int:
     for fault in faults:
         print(f"steadyface: {fault}", file=sys.stderr)
     return 2 if faults else 0
+
+
+def import_decoder(arguments: argparse.Namespace) -> None:
+    from launcher.import_decoder import import_decoder
+
+    import_decoder(arguments.released, arguments.lab, arguments.out, arguments.variant)
 
 
 def parse_box(text: str | None) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from launcher.memory import keep_freed_memory
 from launcher.outcome import Outcome, load_outcome, save_outcome
 from launcher.plan import Plan, check_given_clips, describe_plan, make_plan
 from launcher.report.from_run import report_run
-from launcher.runs import make_folder, write_atomically
-from launcher.settings import Experiment, to_yaml
+from launcher.runs import StageResult, make_folder, write_atomically
+from launcher.settings import Experiment, to_yaml, variant_source
 from launcher.stages import StageRunner
 from launcher.summary import print_summary
 
@@ -40,39 +41,54 @@ def run_experiment(experiment: Experiment) -> Path:
 
 
 def run_stages(experiment: Experiment, plan: Plan) -> Outcome:
-    """Studio, face model, source network, then every row of the table under every seed."""
+    """Studio, face model, source networks, then every row of the table under every seed."""
     runner = StageRunner(experiment, plan)
-    results = []
+    results: list[StageResult] = []
     if plan.studio is not None:
         results.append(runner.run_studio(plan.studio))
-    source = plan.source_checkpoint
-    if plan.appearance is not None and plan.pretraining is not None:
-        appearance = runner.run_appearance(plan.appearance)
-        pretraining = runner.run_pretraining(plan.pretraining, appearance.checkpoint)
-        results += [appearance, pretraining]
-        source = pretraining.checkpoint
-    assert source is not None  # a plan without the two stages has a given checkpoint
+    sources = run_sources(runner, plan, results)
     adapted = {}
     for (variant, seed), stage in plan.adaptations.items():
+        source = sources[variant_source(experiment, variant)]
         result = runner.run_adaptation(stage, source, variant, seed)
         results.append(result)
         adapted[variant, seed] = result.checkpoint
     reused = sum(result.reused for result in results)
     say(f"{len(results)} stages done, {reused} of them taken from earlier runs")
-    return Outcome(
-        runner.studio_folder, source, adapted, {result.label: result.seconds for result in results}
-    )
+    main = sources.pop("")
+    seconds = {result.label: result.seconds for result in results}
+    return Outcome(runner.studio_folder, main, adapted, seconds, sources)
 
 
-def show_results(folder: Path) -> None:
+def run_sources(runner: StageRunner, plan: Plan, results: list[StageResult]) -> dict[str, Path]:
+    """The face model and the source networks, trained or given: row -> checkpoint, "" for the first."""
+    if plan.source_checkpoint is not None:
+        return {"": plan.source_checkpoint}
+    decoder = plan.decoder_checkpoint
+    if plan.appearance is not None:
+        results.append(runner.run_appearance(plan.appearance))
+        decoder = results[-1].checkpoint
+    assert decoder is not None and plan.pretraining is not None  # a plan gives or trains each
+    sources = {}
+    for name, stage in {"": plan.pretraining, **plan.sources}.items():
+        results.append(runner.run_pretraining(stage, decoder, name))
+        sources[name] = results[-1].checkpoint
+    return sources
+
+
+def show_results(folder: Path, external: Sequence[str] = ()) -> None:
     """Score the networks of a finished experiment: tracks, ``summary.json``, ``report.html``, the table.
+
+    Args:
+        folder: of the experiment.
+        external: ``NAME[@CLIP]=FILE.npz`` of other trackers' results, each a row.
 
     Raises:
         InputError: when the folder holds no experiment whose stages all finished.
     """
     keep_freed_memory()
     started = time.monotonic()
-    summary = evaluate(folder)
+    summary = evaluate(folder, external)
     evaluated = time.monotonic()
     outcome = note_seconds(folder, {EVALUATION: evaluated - started})
     report = report_run(folder)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,15 @@ class Outcome:
     """Where the results of an experiment's stages lie.
 
     studio: the studio's run folder, None without one; source: the source network's checkpoint;
-    adapted: (variant, seed) -> checkpoint, ``adapted`` first; seconds: label -> time of the stage.
+    adapted: (variant, seed) -> checkpoint, ``adapted`` first; seconds: label -> time of the stage;
+    sources: row -> checkpoint of another source network.
     """
 
     studio: Path | None
     source: Path
     adapted: dict[tuple[str, int], Path]
     seconds: dict[str, float]
+    sources: dict[str, Path] = field(default_factory=dict)
 
     @property
     def best_known(self) -> Path:
@@ -45,6 +47,7 @@ def save_outcome(outcome: Outcome, folder: Path) -> None:
     content: dict[str, Any] = {
         "studio": relative(outcome.studio) if outcome.studio else None,
         "source": relative(outcome.source),
+        "sources": {row: relative(path) for row, path in outcome.sources.items()},
         "adapted": [
             {"variant": variant, "seed": seed, "checkpoint": relative(path)}
             for (variant, seed), path in outcome.adapted.items()
@@ -74,6 +77,7 @@ def load_outcome(folder: Path) -> Outcome:
                 for entry in content["adapted"]
             },
             seconds=dict(content["seconds"]),
+            sources={row: folder / path for row, path in content.get("sources", {}).items()},
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(path, "a list of stages", f"{type(error).__name__}: {error}", remedy) from error

@@ -15,11 +15,12 @@ from typing import Any
 from datamodules.wild_clips import square_box
 from launcher.outcome import ADAPTED, find_checkpoint
 from launcher.runs import Stage, find_finished, fingerprint
-from launcher.settings import STUDIO, Experiment, variant_settings
+from launcher.settings import STUDIO, Experiment, source_settings, variant_settings, variant_source
+from lightning_modules.pretraining import PretrainingSettings
 from steadyface.capture.video import probe
 from steadyface.errors import InputError
 
-NO_RESULT = {"folder", "clips", "workers", "processes"}
+NO_RESULT = {"folder", "clips", "workers", "processes", "in_memory"}
 DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
 
 
@@ -27,14 +28,17 @@ DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and cli
 class Plan:
     """The stages of an experiment; None where it needs none.
 
-    source_checkpoint: the given file to adapt from, None when the source network is trained here.
+    decoder_checkpoint, source_checkpoint: the given files, None where they are trained here.
+    sources: row -> pretraining of another source network.
     adaptations: (variant, seed) -> stage, the variant ``adapted`` first.
     """
 
     studio: Stage | None
     appearance: Stage | None
     pretraining: Stage | None
+    decoder_checkpoint: Path | None
     source_checkpoint: Path | None
+    sources: dict[str, Stage]
     adaptations: dict[tuple[str, int], Stage]
 
     def stages(self) -> Iterator[Stage]:
@@ -42,6 +46,7 @@ class Plan:
         for stage in (self.studio, self.appearance, self.pretraining):
             if stage is not None:
                 yield stage
+        yield from self.sources.values()
         yield from self.adaptations.values()
 
 
@@ -55,19 +60,26 @@ def make_plan(experiment: Experiment) -> Plan:
     lab_input = input_hash(experiment.lab.folder, studio)
     clip_inputs = [input_hash(clip, studio) for clip in experiment.clips.clips]
     check_held_out(experiment)
-    appearance = pretraining = source = None
+    appearance = pretraining = decoder = source = None
+    sources: dict[str, Stage] = {}
     if experiment.source:
         source = find_checkpoint(Path(experiment.source))
-        source_input = fingerprint(source)
+        source_inputs = {"": fingerprint(source)}
     else:
-        appearance = plan_appearance(experiment, lab_input)
-        pretraining = plan_pretraining(experiment, lab_input, appearance)
-        source_input = pretraining.digest
-    inputs = {"lab": lab_input, "source": source_input}
-    inputs |= {f"clip {index}": digest for index, digest in enumerate(clip_inputs)}
-    rows = [(name, seed) for name in (ADAPTED, *experiment.variants) for seed in experiment.seeds]
-    adaptations = {row: plan_adaptation(experiment, *row, inputs) for row in rows}
-    return Plan(studio, appearance, pretraining, source, adaptations)
+        if experiment.decoder:
+            decoder = find_checkpoint(Path(experiment.decoder))
+            decoder_input = fingerprint(decoder)
+        else:
+            appearance = plan_appearance(experiment, lab_input)
+            decoder_input = appearance.digest
+        pretraining = plan_pretraining(experiment, "", lab_input, decoder_input)
+        sources = {
+            name: plan_pretraining(experiment, name, lab_input, decoder_input) for name in experiment.sources
+        }
+        source_inputs = {name: stage.digest for name, stage in {"": pretraining, **sources}.items()}
+    inputs = {"lab": lab_input} | {f"clip {index}": digest for index, digest in enumerate(clip_inputs)}
+    adaptations = plan_adaptations(experiment, inputs, source_inputs)
+    return Plan(studio, appearance, pretraining, decoder, source, sources, adaptations)
 
 
 def plan_studio(experiment: Experiment) -> Stage | None:
@@ -88,14 +100,29 @@ def plan_appearance(experiment: Experiment, lab_input: str) -> Stage:
     return Stage("appearance", "appearance", settings, {"lab": lab_input})
 
 
-def plan_pretraining(experiment: Experiment, lab_input: str, appearance: Stage) -> Stage:
-    """The training of the source encoder under the finished face model."""
+def plan_pretraining(experiment: Experiment, source: str, lab_input: str, decoder_input: str) -> Stage:
+    """The training of a source encoder under the finished face model: the experiment's own, or one of `sources`."""
+    chosen = source_settings(experiment, source) if source else experiment.pretraining
     settings = {
-        "pretraining": asdict(experiment.pretraining),
+        "pretraining": network_settings(chosen),
         "lab": data_settings(experiment.lab),
         **machine_settings(experiment),
     }
-    return Stage("pretraining", "pretraining", settings, {"lab": lab_input, "decoder": appearance.digest})
+    label = f"pretraining, {source}" if source else "pretraining"
+    return Stage("pretraining", label, settings, {"lab": lab_input, "decoder": decoder_input})
+
+
+def plan_adaptations(
+    experiment: Experiment, inputs: dict[str, str], sources: dict[str, str]
+) -> dict[tuple[str, int], Stage]:
+    """Every adaptation: each row of the table under each seed, from the source network that the row names."""
+    rows = [(name, seed) for name in (ADAPTED, *experiment.variants) for seed in experiment.seeds]
+    return {
+        (variant, seed): plan_adaptation(
+            experiment, variant, seed, inputs | {"source": sources[variant_source(experiment, variant)]}
+        )
+        for variant, seed in (rows if experiment.adapt else [])
+    }
 
 
 def plan_adaptation(experiment: Experiment, variant: str, seed: int, inputs: dict[str, str]) -> Stage:
@@ -110,7 +137,14 @@ def plan_adaptation(experiment: Experiment, variant: str, seed: int, inputs: dic
 
 
 def machine_settings(experiment: Experiment) -> dict[str, Any]:
-    return {"accelerator": experiment.trainer.accelerator, "devices": experiment.trainer.devices}
+    trainer = experiment.trainer
+    return {"accelerator": trainer.accelerator, "devices": trainer.devices, "precision": trainer.precision}
+
+
+def network_settings(settings: PretrainingSettings) -> dict[str, Any]:
+    """The pretraining's section without the sizes of the network that it does not train."""
+    other = {"texture_space": "i2znet", "i2znet": "encoder"}.get(settings.network)
+    return {key: value for key, value in asdict(settings).items() if key != other}
 
 
 def data_settings(settings: Any) -> dict[str, Any]:

@@ -24,13 +24,16 @@ from launcher.joined_data import ClipsBesideLab
 from launcher.outcome import ADAPTED
 from launcher.plan import DATA, Plan, locate
 from launcher.runs import RunRecord, Stage, StageResult
-from launcher.settings import Experiment, to_yaml, variant_settings
+from launcher.settings import Experiment, source_settings, to_yaml, variant_settings
 from launcher.training import prepare_process, train
 from lightning_modules.adaptation import WildAdaptation
 from lightning_modules.appearance import AppearanceTraining
 from lightning_modules.pretraining import LabPretraining
+from steadyface.capture.clip_truth import ClipTruth, truth_path
 from steadyface.errors import InputError
 from steadyface.studio.generate import generate_studio
+from steadyface.tracking.clip_evidence import Answers
+from steadyface.types import SubjectStatistics
 
 LAB_MONITOR = "val/vertex_error_mm"  # over held-out segments and cameras
 
@@ -47,6 +50,7 @@ class StageRunner:
         self.experiment, self.plan = experiment, plan
         self.studio_folder: Path | None = None
         self._resolved = to_yaml(experiment)
+        self._answers: dict[Path, Answers] = {}
 
     def run_studio(self, stage: Stage) -> StageResult:
         """Write the synthetic lab capture and clips into ``data/`` of the stage's folder."""
@@ -71,13 +75,16 @@ class StageRunner:
 
         return execute(stage, self._runs, self.experiment.name, self._resolved, work)
 
-    def run_pretraining(self, stage: Stage, decoder: Path) -> StageResult:
-        """Train the source encoder on the lab capture, under the frozen face model of ``decoder``."""
+    def run_pretraining(self, stage: Stage, decoder: Path, source: str = "") -> StageResult:
+        """Train a source encoder (one of `sources`, or the experiment's own) under the frozen face model of
+        ``decoder``."""
 
         def work(folder: Path, record: RunRecord) -> None:
-            prepare_process(self.experiment.trainer, self.experiment.pretraining.seed)
-            module = LabPretraining(self.experiment.pretraining, str(decoder))
-            self._train(module, self.lab, self.experiment.pretraining.steps, folder, record, [VertexError()])
+            settings = source_settings(self.experiment, source) if source else self.experiment.pretraining
+            prepare_process(self.experiment.trainer, settings.seed)
+            module = LabPretraining(settings, str(decoder))
+            self._check_capture(module.statistics, decoder)
+            self._train(module, self.lab, settings.steps, folder, record, [VertexError()])
 
         return execute(stage, self._runs, self.experiment.name, self._resolved, work)
 
@@ -87,8 +94,11 @@ class StageRunner:
         def work(folder: Path, record: RunRecord) -> None:
             prepare_process(self.experiment.trainer, seed)
             settings = variant_settings(self.experiment, variant, seed)
-            module = WildAdaptation(settings, str(source))
-            check_crop_size(self.experiment.clips, module.learner.settings.image_size, source)
+            labels = self._labels if settings.labelled_frames else ()
+            # the rows of a table ask the same sources about the same frames
+            module = WildAdaptation(settings, str(source), labels, self._answers.setdefault(source, {}))
+            check_crop_size(self.experiment.clips, module.learner.image_size, source)
+            self._check_capture(module.statistics, source)
             data = ClipsBesideLab(WildClips(self._clip_settings, seed), self.lab, settings.lab_batch, seed)
             # A row of the table that is meant to fail shall be seen failing; an adaptation shall not.
             guard = CollapseGuard(action="stop" if variant == ADAPTED else "flag")
@@ -104,9 +114,25 @@ class StageRunner:
         folder = locate(self.experiment.lab.folder, self.studio_folder)
         return LabCaptures(replace(self.experiment.lab, folder=str(folder)), self.experiment.appearance.seed)
 
+    def _check_capture(self, learned: SubjectStatistics, checkpoint: Path) -> None:
+        """Refuse a lab capture whose meshes or textures are not those of the face model in ``checkpoint``."""
+        self.lab.setup("fit")
+        given = self.lab.statistics
+        sizes = {"vertices": "vertex_count", "texels a side": "texture_size"}
+        wanted, got = ({name: getattr(s, field) for name, field in sizes.items()} for s in (learned, given))
+        if wanted != got:
+            expected, came = (", ".join(f"{value} {name}" for name, value in part.items()) for part in (wanted, got))
+            remedy = f"give the capture of {checkpoint}, with lab.texture_size={learned.texture_size}"
+            raise InputError(self.experiment.lab.folder, expected, came, remedy)
+
     @property
     def _runs(self) -> Path:
         return Path(self.experiment.runs)
+
+    @property
+    def _labels(self) -> list[ClipTruth]:
+        """The truth of each clip. Raises InputError where a clip has none."""
+        return [ClipTruth.load(truth_path(Path(clip))) for clip in self._clip_settings.clips]
 
     @property
     def _clip_settings(self) -> WildClipsSettings:

@@ -32,6 +32,9 @@ COLUMNS = {
 }
 COMPARED = ("reprojection_error_px", "acceleration_error_px_s2", "vertex_error_mm", "vertex_error_lips_mm")
 COMPARED_WITHOUT_TRUTH = ("acceleration_px_s2", "texture_residual_normalised")
+ORACLES = ("oracle_pose", "oracle_latent", "decoder_floor")
+LAST_ROWS = ("photometric_fit", "generic_tracker", *ORACLES)  # what is no trained network, the oracles last
+NOT_CLIPS = ("seeds", "degradations")
 
 
 def write_summary(summary: Summary, folder: Path) -> None:
@@ -42,7 +45,7 @@ def write_summary(summary: Summary, folder: Path) -> None:
 def print_summary(summary: Summary, seconds: dict[str, float]) -> None:
     """Print the clips' tables, the changes per seed, and each stage's share of the time."""
     for clip, rows in summary.items():
-        if clip != "seeds":
+        if clip not in NOT_CLIPS:
             print(f"\n{clip.replace('_', ' ')} (median over seeds {summary['seeds']})")
             print("\n".join(table_lines(rows)))
             print("\n".join(change_lines(rows)))
@@ -64,10 +67,10 @@ def table_lines(rows: dict[str, Row]) -> list[str]:
 
 
 def ordered_rows(rows: dict[str, Row]) -> list[str]:
-    """Source first, then what was adapted, the oracle last."""
+    """Source first, then what was adapted, other networks and trackers, the baselines, the oracles last."""
     first = ["source", "source_smoothed", ADAPTED, f"{ADAPTED}_smoothed"]
-    others = [name for name in rows if name not in first and name != "decoder_floor"]
-    return [name for name in [*first, *others, "decoder_floor"] if name in rows]
+    others = [name for name in rows if name not in first and name not in LAST_ROWS]
+    return [name for name in [*first, *others, *LAST_ROWS] if name in rows]
 
 
 def relative_changes(rows: dict[str, Row], row: str, against: str, metric: str) -> list[float]:

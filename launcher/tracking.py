@@ -17,8 +17,8 @@ from launcher.runs import make_folder
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import view_direction
 from steadyface.networks.checkpoints import load_networks
+from steadyface.networks.encoder import Encoder
 from steadyface.networks.face_model import FaceModel
-from steadyface.networks.state_encoder import StateEncoder
 from steadyface.tracking.overlay import write_overlay_video
 from steadyface.tracking.track import Track
 from steadyface.tracking.tracker import FOREIGN_RESIDUAL, shows_somebody_else, track_clip
@@ -32,7 +32,7 @@ class Networks(NamedTuple):
 
     statistics: SubjectStatistics
     face_model: FaceModel
-    encoder: StateEncoder
+    encoder: Encoder
 
 
 class TrackedClip(NamedTuple):
@@ -78,7 +78,7 @@ def track_read_clip(networks: Networks, data: WildClips) -> TrackedClip:
 
 def track_one(networks: Networks, clip: Path, box: Sequence[float], focal_px: float) -> TrackedClip:
     """Track every frame of a clip that only these networks see; arguments as `read_clip`."""
-    return track_read_clip(networks, read_clip(clip, box, focal_px, networks.encoder.settings.image_size))
+    return track_read_clip(networks, read_clip(clip, box, focal_px, networks.encoder.image_size))
 
 
 def track_to_files(clip: Path, run: Path, box: Sequence[float], focal_px: float, out: Path) -> None:

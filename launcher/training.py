@@ -50,6 +50,7 @@ def train(
         trainer = Trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
+            precision=settings.precision,  # type: ignore[arg-type]
             strategy=strategy(settings, record.kind),
             max_steps=steps,
             max_epochs=-1,

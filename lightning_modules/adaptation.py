@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lightning_modules.pretraining import LabSupervision, PretrainingSettings
+from lightning_modules.clip_labels import LabelledFrames, label_frames
+from lightning_modules.pretraining import LabSupervision
 from lightning_modules.schedule import cosine_schedule
-from steadyface.capture.phone_augmentation import PhoneAugmentation
-from steadyface.losses.colour import ColourMatrix
-from steadyface.losses.self_supervision import SelfSupervisionWeights, self_supervision
+from steadyface.capture.clip_truth import ClipTruth
+from steadyface.capture.phone_augmentation import PhoneAugmentation, PhoneView
+from steadyface.errors import InputError
+from steadyface.losses.colour import COLOUR_MODELS, build_colour_model
+from steadyface.losses.comparison import Comparison
+from steadyface.losses.parts import COLOUR, LANDMARKS, PARTS, WINDOWS
+from steadyface.losses.self_supervision import SelfSupervisionWeights, clip_figures, self_supervision
 from steadyface.networks.checkpoints import describe_networks, load_networks
+from steadyface.networks.encoder import TRAINED
 from steadyface.randomness import drawing
-from steadyface.tracking.clip_evidence import ClipEvidence, SourceMemory, crop_again, random_crops
-from steadyface.types import ClipBatch, FaceState
+from steadyface.tracking.clip_evidence import Answers, ClipEvidence, SourceMemory, crop_again, random_crops
+from steadyface.types import ClipBatch, FaceState, LabBatch
+
+
+@dataclass
+class RehearsalSettings:
+    """What the lab's views, and labelled frames, say beside the clip."""
+
+    pose_weight: float = 0.3  # reprojection, depth and rotation
+    point_weight: float = 2.0  # of the points behind pose and expression
+    geometry_weight: float = 1.0  # of the decoded mesh, per mm
+    latent_weight: float = 0.2  # per deviation of the lab
+    detail_weight: float = 4.0  # of lips and lids against the other vertices
+    relit: float = 0.8  # share of the lab views that are relit by a key light
 
 
 @dataclass
@@ -28,15 +47,20 @@ class AdaptationSettings:
     steps: int = 160  # optimiser steps
     learning_rate: float = 5.0e-4  # Adam's, at its highest
     expression_rate: float = 0.5  # share of it for the expression network
+    trained: str = "all"  # how much of the encoder learns: heads, last_block or all
     averaging: float = 0.98  # decay of the running mean of the weights that is kept as the result
     crop_shift: float = 0.0  # above 0, frames are cropped anew each time, displaced by up to this share of the crop
     crop_zoom: float = 0.0  # and scaled by up to this share: in trials steadier on a held-out clip, less so on this one
     lab_batch: int = 8  # lab views beside the windows of every batch
     lab_weight: float = 0.2  # of the lab's supervision in the same batch
-    colour_rate: float = 1.0e-2  # learning rate of the colour matrix C
+    labelled_frames: int = 0  # frames of each clip that are supervised with its truth, spread evenly; -1 = all
+    label_batch: int = 8  # labelled frames a step, drawn anew each time
+    label_weight: float = 1.0  # of their supervision
+    colour_model: str = "convolution"  # none, gain, gain_bias, matrix, convolution, tone_curve or maps
+    colour_rate: float = 1.0e-2  # learning rate of the colour model C
     seed: int = 0  # of the draws
     weights: SelfSupervisionWeights = field(default_factory=SelfSupervisionWeights)
-    lab: PretrainingSettings = field(default_factory=PretrainingSettings)
+    lab: RehearsalSettings = field(default_factory=RehearsalSettings)
 
 
 class WildAdaptation(pl.LightningModule):
@@ -47,28 +71,58 @@ class WildAdaptation(pl.LightningModule):
     Args:
         settings: weights of the objective.
         source_checkpoint: of the pretraining stage.
+        labels: the truth of each clip, in the clips' order, where ``labelled_frames`` asks for it.
+        kept: what the same source said of the same clips before; see ``SourceMemory``.
+
+    Raises:
+        InputError: a part of the objective that the source network cannot feed, by its name.
     """
 
-    def __init__(self, settings: AdaptationSettings, source_checkpoint: str) -> None:
+    def __init__(
+        self, settings: AdaptationSettings, source_checkpoint: str, labels: Sequence[ClipTruth] = (),
+        kept: Answers | None = None,
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.statistics, self.face_model, encoder = load_networks(source_checkpoint)
         if encoder is None:
             raise ValueError(f"{source_checkpoint} holds a face model only; adapt from a pretraining stage")
+        for fault in check_parts(settings, landmark_branch=encoder.landmark_vertices is not None):
+            raise fault
         self.face_model.requires_grad_(False)
-        self.learner = encoder
+        self.learner = encoder.requires_grad_(False)
+        self._trained = encoder.trained_parameters(settings.trained)
+        for parameter in (*self._trained["points"], *self._trained["expression"]):
+            parameter.requires_grad_(True)
         self.source = copy.deepcopy(encoder).requires_grad_(False)
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)  # the running mean of the learner
-        self.colour = ColourMatrix()
-        self.augment = PhoneAugmentation(encoder.settings.image_size, settings.lab.relit)
+        self.colour = build_colour_model(settings.colour_model)
+        self.augment = PhoneAugmentation(encoder.image_size, settings.lab.relit)
         self.supervision = LabSupervision(self.statistics, settings.lab)
         self.evidence = ClipEvidence(self.statistics, self.face_model)
-        self.memory = SourceMemory(self.source, self.evidence)
+        self.memory = SourceMemory(self.source, self.evidence, kept)
+        self._truths = labels if _is_labelled(settings) else ()
+        self._labelled: LabelledFrames | None = None
+        if _is_labelled(settings) and not labels:
+            raise InputError("adaptation.labelled_frames", "clips whose truth is known", "none",
+                             "adapt to a studio's clip, or write adaptation.labelled_frames=0")
+
+    def setup(self, stage: str) -> None:
+        """Where frames are labelled: pick them out of the clips' frames, and fit their latents."""
+        source = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and source is not None and self._truths:
+            frames = source.val_dataloader()
+            count = self.settings.labelled_frames
+            self._labelled = label_frames(self._truths, count, frames, self.statistics, self.face_model)
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
-        losses = self._clip_losses(batch["clip"])
-        if self.settings.lab_weight > 0:
-            losses["lab"] = self.settings.lab_weight * self._lab_loss(batch["lab"])
+        settings, losses = self.settings, {}
+        if any(weight > 0 for weight in settings.weights.of_parts().values()):
+            losses.update(self._clip_losses(batch["clip"]))
+        if settings.lab_weight > 0:
+            losses["lab"] = settings.lab_weight * self._lab_loss(batch["lab"])
+        if self._labelled is not None:
+            losses["labels"] = settings.label_weight * self._label_loss(self._labelled)
         self.log_dict({f"train/{name}": value for name, value in losses.items()})
         return torch.stack(list(losses.values())).sum()
 
@@ -84,21 +138,35 @@ class WildAdaptation(pl.LightningModule):
         seen = self.evidence.observe(images, intrinsics, state, remembered.mask)
         if self.global_step == 0:
             self.colour.fit(seen.model_texture.detach(), seen.texture.detach(), seen.mask)
-        losses, figures = self_supervision(
-            seen, remembered, self.face_model, self.colour, self.settings.weights, clip.frame.shape
+        vertices = self.learner.landmark_vertices
+        compared = Comparison(
+            seen, remembered, self.face_model, self.evidence.map_on(images.device),
+            clip.frame.new_empty(0) if vertices is None else vertices, self.colour, self.settings.weights,
+            clip.frame.shape,
         )
-        self.log_dict({f"train/{name}": value for name, value in figures.items()})
-        return losses
+        self.log_dict({f"train/{name}": value for name, value in clip_figures(compared).items()})
+        return self_supervision(compared)
 
-    def _lab_loss(self, batch: Any) -> Tensor:
+    def _lab_loss(self, batch: LabBatch) -> Tensor:
         with drawing(self.settings.seed, "lab", self.global_step, self.global_rank):
             view = self.augment(batch)
-        state, found = self.learner.predict(view.image, view.intrinsics)
         with torch.no_grad():
             target = self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
-        losses = self.supervision.losses(self.face_model, batch, view, state, target)
-        points = self.supervision.point_loss(found, batch.vertices[:, self.learner.head_points.vertices], view)
-        return torch.stack([*losses.values(), points]).sum()
+        return self._supervised(view, batch, target)
+
+    def _label_loss(self, labelled: LabelledFrames) -> Tensor:
+        drawn = labelled.draw(self.settings.label_batch, self.settings.seed, self.global_step, self.global_rank)
+        drawn = drawn.to(self.device)
+        return self._supervised(drawn.view, drawn, drawn.latent)
+
+    def _supervised(self, view: PhoneView, true: LabBatch | LabelledFrames, latent: Tensor) -> Tensor:
+        """The lab's supervision of views whose pose, mesh and latent are known."""
+        state, points, earlier = self.learner.predict(view.image, view.intrinsics)
+        losses = self.supervision.losses(self.face_model, true, view, state, latent)
+        if points is not None:
+            places = true.vertices[:, self.learner.landmark_vertices]
+            losses["points"] = self.supervision.points_loss((*earlier, points), places, view)
+        return torch.stack(list(losses.values())).sum()
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """One step of the learner, and the running mean moves towards it.
@@ -110,7 +178,8 @@ class WildAdaptation(pl.LightningModule):
         decay = min(self.settings.averaging, step / (step + 10.0))
         with torch.no_grad():
             for mean, now in zip(self.encoder.parameters(), self.learner.parameters(), strict=True):
-                mean.lerp_(now, 1.0 - decay)
+                if now.requires_grad:
+                    mean.lerp_(now, 1.0 - decay)
 
     def validation_step(self, batch: ClipBatch, batch_index: int) -> dict[str, Tensor]:
         """Frames of a clip in order, without truth."""
@@ -125,11 +194,61 @@ class WildAdaptation(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         rate = self.settings.learning_rate
         groups = [
-            {"params": self.learner.point_network.parameters(), "lr": rate},
-            {"params": self.learner.expression_network.parameters(), "lr": rate * self.settings.expression_rate},
-            {"params": self.colour.parameters(), "lr": self.settings.colour_rate},
+            {"params": self._trained["points"], "lr": rate},
+            {"params": self._trained["expression"], "lr": rate * self.settings.expression_rate},
+            {"params": list(self.colour.parameters()), "lr": self.settings.colour_rate},
         ]
-        return cosine_schedule(torch.optim.Adam(groups), self.settings.steps, warmup=min(20, self.settings.steps))
+        optimizer = torch.optim.Adam([group for group in groups if group["params"]])
+        return cosine_schedule(optimizer, self.settings.steps, warmup=min(20, self.settings.steps))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["networks"] = describe_networks(self.statistics, self.face_model, self.encoder)
+
+
+def check_parts(
+    settings: AdaptationSettings, landmark_branch: bool, window_frames: int = 2, section: str = "adaptation"
+) -> Iterator[InputError]:
+    """The faults of an objective, each named by its setting, before anything is opened.
+
+    Args:
+        landmark_branch: whether the source network finds landmarks.
+        window_frames: frames a window of the clips.
+        section: where the settings stand in the experiment.
+    """
+    yield from _check_values(settings, section)
+    has = {
+        WINDOWS: (window_frames > 1, "windows of one frame", "give clips.window_offsets_s two offsets or more"),
+        LANDMARKS: (landmark_branch, "one without", "choose another pretraining.network, or i2znet.hourglass=true"),
+        COLOUR: (settings.colour_model != "none", "none", "choose another colour_model"),
+    }
+    for name, weight in settings.weights.of_parts().items():
+        for need in PARTS[name].needs if weight > 0 else ():
+            there, got, remedy = has[need]
+            if not there:
+                yield InputError(f"{section}.weights.{name}", need, got, f"{remedy}, or weights.{name}=0")
+
+
+def _check_values(settings: AdaptationSettings, section: str) -> Iterator[InputError]:
+    """The faults of single settings, and of an objective that is nought."""
+    known = {"trained": TRAINED, "colour_model": tuple(COLOUR_MODELS)}
+    for name, words in known.items():
+        if getattr(settings, name) not in words:
+            got = str(getattr(settings, name))
+            yield InputError(f"{section}.{name}", f"one of {', '.join(words)}", got, "choose one of them")
+    weights = settings.weights
+    least = {f"weights.{name}": (value, 0) for name, value in asdict(weights).items()}
+    least |= {f"lab.{name}": (value, 0) for name, value in asdict(settings.lab).items()}
+    least |= {f"weights.{name}": (getattr(weights, name), 1) for name in ("registration_scale", "reach")}
+    least |= {"lab_weight": (settings.lab_weight, 0), "label_weight": (settings.label_weight, 0)}
+    least |= {"labelled_frames": (settings.labelled_frames, -1), "label_batch": (settings.label_batch, 1)}
+    for name, (value, limit) in least.items():
+        if value < limit:
+            yield InputError(f"{section}.{name}", f"{limit} or more", str(value), "raise it")
+    parts = any(weight > 0 for weight in weights.of_parts().values())
+    if not (parts or settings.lab_weight > 0 or _is_labelled(settings)):
+        got = "weights, lab_weight and labels that are all 0"
+        yield InputError(f"{section}.weights", "something to learn from", got, "give one of them a weight above 0")
+
+
+def _is_labelled(settings: AdaptationSettings) -> bool:
+    return settings.labelled_frames != 0 and settings.label_weight > 0

@@ -12,7 +12,8 @@ from torch import Tensor
 from lightning_modules.schedule import cosine_schedule
 from steadyface.losses.robust import masked_mean
 from steadyface.networks.checkpoints import describe_networks
-from steadyface.networks.face_model import FaceModel, FaceModelSettings
+from steadyface.networks.face_model import FaceModelSettings
+from steadyface.networks.face_models import build_face_model
 from steadyface.randomness import drawing
 from steadyface.types import LabBatch, SubjectStatistics
 
@@ -42,15 +43,15 @@ class AppearanceTraining(pl.LightningModule):
         super().__init__()
         self.settings, self.statistics = settings, statistics
         with drawing(settings.seed, "weights"):
-            self.face_model = FaceModel(statistics, settings.model)
+            self.face_model = build_face_model(statistics, settings.model)
 
     def setup(self, stage: str) -> None:
-        """Before any checkpoint is restored: start the mesh layers from the lab's principal components."""
+        """Before any checkpoint is restored: give the face model what the lab's meshes can start it with."""
         source = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and source is not None:
             meshes = torch.cat([batch.vertices for batch in source.instants()])
             with drawing(self.settings.seed, "components"):
-                self.face_model.start_from_principal_components(meshes)
+                self.face_model.start_from_lab(meshes)
 
     def training_step(self, batch: LabBatch, batch_index: int) -> Tensor:
         posterior = self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask)
@@ -88,14 +89,7 @@ class AppearanceTraining(pl.LightningModule):
         }
 
     def configure_optimizers(self) -> Any:
-        straight = {"encode_mesh.weight", "encode_mesh.bias", "to_mesh.weight", "to_mesh.bias"}
-        named = dict(self.face_model.named_parameters())
-        groups = [
-            {"params": [named[name] for name in named if name not in straight], "lr": self.settings.learning_rate},
-            # a million weights that start right: moved gently, or a few hundred meshes are learned by heart
-            {"params": [named[name] for name in sorted(straight)], "lr": 0.02 * self.settings.learning_rate},
-        ]
-        optimizer = torch.optim.Adam(groups)
+        optimizer = torch.optim.Adam(self.face_model.parameter_groups(self.settings.learning_rate))
         return cosine_schedule(optimizer, self.settings.steps, warmup=min(50, self.settings.steps))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 import torch
-from pytorch3d.transforms import so3_exp_map
 from torch import Tensor
 
 from lightning_modules.schedule import cosine_schedule
 from steadyface.capture.phone_augmentation import PhoneAugmentation, PhoneView
 from steadyface.geometry.cameras import project, transform
 from steadyface.geometry.normals import vertex_normals
-from steadyface.losses.supervised import geometry_error, latent_error, point_error, pose_error
+from steadyface.losses.supervised import geometry_error, latent_error, point_error, pose_error, view_consistency
 from steadyface.networks.checkpoints import describe_networks, load_networks
+from steadyface.networks.encoders import Encoder, build_encoder
 from steadyface.networks.face_model import FaceModel
-from steadyface.networks.point_network import STRIDE, FoundPoints
-from steadyface.networks.state_encoder import StateEncoder, StateEncoderSettings
+from steadyface.networks.i2znet import I2ZNetSettings
+from steadyface.networks.point_network import FoundPoints
+from steadyface.networks.state_encoder import StateEncoderSettings
 from steadyface.randomness import drawing
 from steadyface.tracking.residual import texture_residuals
 from steadyface.types import FaceState, LabBatch, SubjectStatistics, to_device
@@ -30,27 +32,53 @@ class PretrainingSettings:
 
     steps: int = 800  # optimiser steps
     learning_rate: float = 3e-3  # AdamW's, at its highest
-    imagenet: bool = True  # the point network starts from ImageNet's weights
+    network: str = "texture_space"  # or i2znet: which encoder is trained
+    imagenet: bool = True  # the network's feature layers start from ImageNet's weights
     pose_weight: float = 0.3  # reprojection, depth and rotation
     point_weight: float = 2.0  # of the points behind pose and expression
     geometry_weight: float = 1.0  # of the decoded mesh, per mm
     latent_weight: float = 0.2  # per deviation of the lab
+    view_consistency: float = 0.0  # that the cameras of one instant get one latent, per deviation of the lab
     detail_weight: float = 4.0  # of lips and lids against the other vertices
     own_pose_after: float = 0.5  # share of the steps after which textures are unwrapped under the own pose only
     relit: float = 0.8  # share of the lab views that are relit by a key light
     seed: int = 0  # of weights and draws
     encoder: StateEncoderSettings = field(default_factory=StateEncoderSettings)
+    i2znet: I2ZNetSettings = field(default_factory=I2ZNetSettings)
+
+
+class LabWeights(Protocol):
+    """The weights of the lab's supervision, whichever section of the settings holds them."""
+
+    @property
+    def pose_weight(self) -> float: ...
+    @property
+    def point_weight(self) -> float: ...
+    @property
+    def geometry_weight(self) -> float: ...
+    @property
+    def latent_weight(self) -> float: ...
+    @property
+    def detail_weight(self) -> float: ...
+
+
+class KnownMeshes(Protocol):
+    """Frames with their true meshes: lab views, or a clip's labelled frames."""
+
+    @property
+    def vertices(self) -> Tensor:
+        """(B, N, 3) head frame, mm."""
 
 
 class LabSupervision:
-    """What the lab says about an encoder's answer; shared by pretraining and by rehearsal while adapting.
+    """What the truth says about an encoder's answer: in pretraining, and of lab and labelled frames while adapting.
 
     Args:
         statistics: of the subject.
         settings: weights.
     """
 
-    def __init__(self, statistics: SubjectStatistics, settings: PretrainingSettings) -> None:
+    def __init__(self, statistics: SubjectStatistics, settings: LabWeights) -> None:
         self.settings = settings
         weight = torch.ones(statistics.vertex_count)
         for region in ("lips", "lids"):
@@ -60,12 +88,17 @@ class LabSupervision:
         self.points = statistics.vertex_mean[statistics.rigid_vertices[::step]]
 
     def point_loss(self, found: FoundPoints, points: Tensor, view: PhoneView) -> Tensor:
-        """Weighted loss of the points behind the state; their places (B, K, 3), head frame, mm."""
+        """Weighted loss of an encoder's points; their places (B, K, 3), head frame, mm."""
         placed = transform(points, view.rotation, view.translation)
-        return self.settings.point_weight * point_error(found, project(placed, view.intrinsics), STRIDE)
+        stride = view.image.shape[-1] // found.log_heat.shape[-1]
+        return self.settings.point_weight * point_error(found, project(placed, view.intrinsics), stride)
+
+    def points_loss(self, found: Sequence[FoundPoints], points: Tensor, view: PhoneView) -> Tensor:
+        """The mean ``point_loss`` over the parts of an encoder that found the points, one or more."""
+        return torch.stack([self.point_loss(one, points, view) for one in found]).mean()
 
     def losses(
-        self, face_model: FaceModel, batch: LabBatch, view: PhoneView, state: FaceState, latent_target: Tensor
+        self, face_model: FaceModel, true: KnownMeshes, view: PhoneView, state: FaceState, latent_target: Tensor
     ) -> dict[str, Tensor]:
         """Weighted losses of a state, by name."""
         points, weight = self.points.to(view.image.device), self.vertex_weight.to(view.image.device)
@@ -73,7 +106,7 @@ class LabSupervision:
             state.rotation, state.translation, view.rotation, view.translation, points, view.intrinsics,
             view.image.shape[-1],
         )
-        geometry = geometry_error(face_model.decode_vertices(state.latent), batch.vertices, weight)
+        geometry = geometry_error(face_model.decode_vertices(state.latent), true.vertices, weight)
         latent = latent_error(face_model.whiten(state.latent), face_model.whiten(latent_target))
         return {
             "pose": self.settings.pose_weight * pose,
@@ -83,7 +116,7 @@ class LabSupervision:
 
 
 class LabPretraining(pl.LightningModule):
-    """Trains a StateEncoder on augmented lab views.
+    """Trains an encoder on augmented lab views.
 
     Args:
         settings: weights and sizes.
@@ -96,10 +129,10 @@ class LabPretraining(pl.LightningModule):
         self.statistics, self.face_model, _ = load_networks(decoder_checkpoint)
         self.face_model.requires_grad_(False)
         with drawing(settings.seed, "weights"):
-            self.encoder = StateEncoder(self.statistics, settings.encoder, self.face_model.settings.latent_size)
+            self.encoder = make_encoder(settings, self.statistics, self.face_model.settings.latent_size)
         if settings.imagenet:
-            self.encoder.point_network.start_from_imagenet()
-        self.augment = PhoneAugmentation(settings.encoder.image_size, settings.relit)
+            self.encoder.start_from_imagenet()
+        self.augment = PhoneAugmentation(self.encoder.image_size, settings.relit)
         self.supervision = LabSupervision(self.statistics, settings)
         self._residuals: list[Tensor] = []
 
@@ -126,32 +159,35 @@ class LabPretraining(pl.LightningModule):
         model.view_cosine.copy_((view @ model.view_centre).quantile(0.02))
         lab = torch.cat(meshes)
         still, moving = point_candidates(lab, self.statistics.faces, model.view_centre)
-        self.encoder.head_points.choose(self.statistics.vertex_mean, lab, model.whiten(latent), still, moving)
+        self.encoder.choose(self.statistics.vertex_mean, lab, model.whiten(latent), still, moving)
 
     def training_step(self, batch: LabBatch, batch_index: int) -> Tensor:
-        model = self.face_model
         with drawing(self.settings.seed, "view", self.global_step, self.global_rank):
             view = self.augment(batch)
-            state, found = self._predict(view)
-        with torch.no_grad():
-            target = model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
-        losses = self.supervision.losses(model, batch, view, state, target)
-        places = batch.vertices[:, self.encoder.head_points.vertices]
-        losses["points"] = self.supervision.point_loss(found, places, view)
+            if self.global_step < self.encoder.landmark_share * self.settings.steps:
+                losses = {"points": self._points_loss(self.encoder.find_points(view.image), batch, view)}
+            else:
+                losses = self._losses(batch, view)
         self.log_dict({f"train/{name}": value for name, value in losses.items()})
         return torch.stack(list(losses.values())).sum()
 
-    def _predict(self, view: PhoneView) -> tuple[FaceState, FoundPoints]:
-        """The encoder's answer, its texture unwrapped under its own pose or, early on, the true one, disturbed."""
-        found = self.encoder.point_network(view.image)
-        first = self.encoder.head_points.solve(found, view.intrinsics)
-        own_share = self.global_step / max(1.0, self.settings.own_pose_after * self.settings.steps)
-        own = torch.rand(len(first.rotation), 1, device=self.device) < own_share
-        shaken_rotation, shaken_translation = disturb_pose(view)
-        rotation = torch.where(own.unsqueeze(-1), first.rotation.detach(), shaken_rotation)
-        translation = torch.where(own, first.translation.detach(), shaken_translation)
-        latent = self.encoder.predict_latent(first.coefficients, view.image, view.intrinsics, rotation, translation)
-        return FaceState(latent, first.rotation, first.translation), found
+    def _losses(self, batch: LabBatch, view: PhoneView) -> dict[str, Tensor]:
+        """Weighted losses of the whole encoder, by name."""
+        model, settings = self.face_model, self.settings
+        own_share = self.global_step / max(1.0, settings.own_pose_after * settings.steps)
+        state, points, earlier = self.encoder.predict_in_lab(view, own_share)
+        with torch.no_grad():
+            target = model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
+        losses = self.supervision.losses(model, batch, view, state, target)
+        if points is not None:
+            losses["points"] = self._points_loss((*earlier, points), batch, view)
+        if settings.view_consistency > 0:
+            agreement = view_consistency(model.whiten(state.latent), batch.frame)
+            losses["views"] = settings.view_consistency * agreement
+        return losses
+
+    def _points_loss(self, found: tuple[FoundPoints, ...], batch: LabBatch, view: PhoneView) -> Tensor:
+        return self.supervision.points_loss(found, batch.vertices[:, self.encoder.landmark_vertices], view)
 
     def validation_step(self, batch: LabBatch, batch_index: int) -> dict[str, Tensor]:
         """Held-out segments and cameras as a phone would see them, the draws the same every time."""
@@ -184,15 +220,10 @@ class LabPretraining(pl.LightningModule):
         checkpoint["networks"] = describe_networks(self.statistics, self.face_model, self.encoder)
 
 
-def disturb_pose(view: PhoneView) -> tuple[Tensor, Tensor]:
-    """The true pose with about 2 degrees, 1 % of depth and 1 % of the crop of noise: (B, 3, 3), (B, 3)."""
-    count, device = len(view.rotation), view.rotation.device
-    turn = so3_exp_map(0.035 * torch.randn(count, 3, device=device))
-    depth = view.translation[:, 2:]
-    lateral_mm = 0.01 * view.image.shape[-1] * depth / view.intrinsics[:, 0, 0].unsqueeze(1)
-    noise = torch.randn(count, 3, device=device)
-    shift = torch.cat([noise[:, :2] * lateral_mm, noise[:, 2:] * 0.01 * depth], dim=-1)
-    return view.rotation @ turn, view.translation + shift
+def make_encoder(settings: PretrainingSettings, statistics: SubjectStatistics, latent_size: int) -> Encoder:
+    """The untrained encoder that the settings name. Raises InputError where there is none such."""
+    sizes = settings.i2znet if settings.network == "i2znet" else settings.encoder
+    return build_encoder(settings.network, statistics, sizes, latent_size)
 
 
 def point_candidates(

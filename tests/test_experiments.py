@@ -1,4 +1,4 @@
-"""Every YAML in experiments/ is read, checked and planned; the command in its first line runs it."""
+"""Every YAML in experiments/ is read, checked and planned in each of its sizes; its first line runs it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,42 @@ from pathlib import Path
 import pytest
 
 from launcher.cli import build_parser
+from launcher.load import load_experiment
 from launcher.plan import make_plan
-from launcher.settings import load_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
-NEEDED = {"own_clip.yaml": ["clips.clips=[my_clip.mp4]"]}
+CLIP, LAB = "clips.clips=[my_clip.mp4]", "lab.folder=my_capture"
+NEEDED = {"demo.yaml": [[]], "smoke.yaml": [[]], "own_clip.yaml": [[CLIP]]}
+"""File -> the words that it is built with, once a list; every other one has a full size and a demo size."""
+SIZED = [[CLIP, LAB], ["size=demo"]]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_an_experiment_is_built(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def built() -> list[tuple[Path, list[str]]]:
+    return [(path, words) for path in FILES for words in NEEDED.get(path.name, SIZED)]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that an experiment of one's own names."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_clip.mp4").write_bytes(b"")
-    experiment = load_experiment(path, NEEDED.get(path.name, []))
-    plan = make_plan(experiment)
-    assert plan.adaptations and len({stage.digest for stage in plan.stages()}) == len(list(plan.stages()))
+    (tmp_path / "my_capture").mkdir()
+    (tmp_path / "my_capture" / "KRT").write_text("")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize(
+    ("path", "words"), built(), ids=lambda part: part.stem if isinstance(part, Path) else " ".join(part) or "as it is"
+)
+def test_an_experiment_is_built(path: Path, words: list[str]) -> None:
+    experiment = load_experiment(path, words)
+    stages = list(make_plan(experiment).stages())
+    assert any(stage.kind == "adaptation" for stage in stages) == experiment.adapt
+    assert len({stage.digest for stage in stages}) == len(stages)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_first_line_is_the_command_that_runs_it(path: Path) -> None:
     words = shlex.split(path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "))
     assert words[:2] == ["steadyface", "run"]
@@ -35,4 +53,4 @@ def test_the_first_line_is_the_command_that_runs_it(path: Path) -> None:
 
 
 def test_there_are_experiments() -> None:
-    assert {"demo.yaml", "own_clip.yaml", "smoke.yaml"} <= {path.name for path in FILES}
+    assert {"demo.yaml", "own_clip.yaml", "smoke.yaml", "published.yaml", "objective.yaml"} <= {p.name for p in FILES}

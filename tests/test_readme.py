@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from launcher.cli import build_parser
-from launcher.settings import load_experiment
+from launcher.load import load_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from launcher.evaluation import JudgedClip, clips_of
+from launcher.load import load_experiment
 from launcher.outcome import ADAPTED, Outcome, load_outcome
 from launcher.report.figures import SOURCE, SOURCE_SMOOTHED
 from launcher.report.inputs import ReportClip, ReportInputs
 from launcher.report.page import build_report
-from launcher.settings import load_experiment
 from launcher.tracking import ModelTextures, Networks, load_tracker, residual_range
 from steadyface.errors import InputError
 from steadyface.tracking.smoothing import smooth_track

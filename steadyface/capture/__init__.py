@@ -8,6 +8,7 @@
 - ``distortion``: lens distortion undone.
 - ``crop``: a box of an image, resampled to a square.
 - ``video``: clips in and out, with true time stamps and the rotation flag.
+- ``degradation``: what lowers a clip's quality, by name and level: resolution, blur, noise, compression, crop error.
 - ``detector``: where the face is, by MediaPipe where it is installed.
 - ``clip_truth``: what a synthetic clip really shows; opened by evaluation only.
 - ``check``: what ``steadyface check`` says of a clip or a capture.

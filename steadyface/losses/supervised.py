@@ -48,6 +48,21 @@ def latent_error(whitened: Tensor, true_whitened: Tensor) -> Tensor:
     return charbonnier(whitened - true_whitened, 0.5).mean()
 
 
+def view_consistency(whitened: Tensor, frame: Tensor) -> Tensor:
+    """How far the latents of one instant's views are apart (Yoon et al. 2019, Fig. 2): each from their mean.
+
+    Args:
+        whitened: (B, Z), in deviations of the lab.
+        frame: (B,) long; views of the same number show the same instant, a single one agrees with itself.
+
+    Returns:
+        scalar.
+    """
+    same = (frame.unsqueeze(0) == frame.unsqueeze(1)).to(whitened.dtype)
+    mean = same @ whitened / same.sum(1, keepdim=True)
+    return charbonnier(whitened - mean, 0.5).mean()
+
+
 def point_error(found: FoundPoints, true_pixels: Tensor, stride: int, spread_cells: float = 0.7) -> Tensor:
     """What found points owe to the truth: heat at the right cells, and a place whose doubt is honest.
 

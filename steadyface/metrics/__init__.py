@@ -12,6 +12,7 @@ Map:
     latents          latent_distance
     landmarks        landmark_nme
     evaluate_track   every geometric metric of a track against its truth, as a dict of names
+    statistics       intervals over subjects, clips and seeds; differences, Holm, equivalence, share of a gap
     accumulate       what the classes share: float64 sums, added over batches and processes
 
 Rules: head-frame metrics take vertices that `canonicalise` returned; every mean is a ratio of two

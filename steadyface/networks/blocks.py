@@ -52,3 +52,8 @@ def convolution_stack(channels: list[int], residual_from: int) -> nn.Sequential:
         if level >= residual_from:
             layers.append(Residual(after))
     return nn.Sequential(*layers)
+
+
+def parameters_of(*modules: nn.Module) -> list[nn.Parameter]:
+    """The parameters of several modules, in order."""
+    return [parameter for module in modules for parameter in module.parameters()]

@@ -9,23 +9,25 @@ from typing import Any
 import torch
 
 from steadyface.errors import InputError
+from steadyface.networks.encoders import Encoder, build_encoder, encoder_settings
 from steadyface.networks.face_model import FaceModel, FaceModelSettings
-from steadyface.networks.state_encoder import StateEncoder, StateEncoderSettings
+from steadyface.networks.face_models import build_face_model
 from steadyface.types import SubjectStatistics
 
 
 def describe_networks(
-    statistics: SubjectStatistics, face_model: FaceModel, encoder: StateEncoder | None
+    statistics: SubjectStatistics, face_model: FaceModel, encoder: Encoder | None
 ) -> dict[str, Any]:
     """What a checkpoint holds beside the weights, to build the same networks again."""
     return {
         "statistics": {field.name: getattr(statistics, field.name) for field in fields(statistics)},
         "face_model_settings": asdict(face_model.settings),
+        "encoder": encoder.name if encoder is not None else None,
         "encoder_settings": asdict(encoder.settings) if encoder is not None else None,
     }
 
 
-def load_networks(path: str | Path) -> tuple[SubjectStatistics, FaceModel, StateEncoder | None]:
+def load_networks(path: str | Path) -> tuple[SubjectStatistics, FaceModel, Encoder | None]:
     """Build the networks of a decoder, source or adapted checkpoint; the encoder is None in a decoder's.
 
     Raises:
@@ -50,15 +52,16 @@ def load_networks(path: str | Path) -> tuple[SubjectStatistics, FaceModel, State
 
 def _build(
     described: dict[str, Any], weights: dict[str, torch.Tensor]
-) -> tuple[SubjectStatistics, FaceModel, StateEncoder | None]:
+) -> tuple[SubjectStatistics, FaceModel, Encoder | None]:
     """The networks that a checkpoint describes, with its weights."""
     statistics = SubjectStatistics(**described["statistics"])
-    face_model = FaceModel(statistics, FaceModelSettings(**described["face_model_settings"]))
+    face_model = build_face_model(statistics, FaceModelSettings(**described["face_model_settings"]))
     face_model.load_state_dict(_part(weights, "face_model."))
     if described["encoder_settings"] is None:
         return statistics, face_model, None
-    settings = StateEncoderSettings(**described["encoder_settings"])
-    encoder = StateEncoder(statistics, settings, face_model.settings.latent_size)
+    name = described["encoder"]
+    settings = encoder_settings(name, described["encoder_settings"])
+    encoder = build_encoder(name, statistics, settings, face_model.settings.latent_size)
     encoder.load_state_dict(_part(weights, "encoder."))
     return statistics, face_model, encoder
 

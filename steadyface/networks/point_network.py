@@ -82,11 +82,25 @@ class PointNetwork(nn.Module):
         eighth = self.to_eighth(quarter)
         wide = self.at_eighth(eighth) + _double(self.from_sixteenth(self.at_sixteenth(self.to_sixteenth(eighth))))
         features = self.refine(self.at_quarter(quarter) + _double(self.from_eighth(wide)))
-        heat = self.to_heat(features)
-        log_heat = heat.flatten(2).log_softmax(-1)
-        share = log_heat.exp()
-        doubt = LEAST_DOUBT_PX + nn.functional.softplus((share * self.to_doubt(features).flatten(2)).sum(-1))
-        return FoundPoints(_centre(share, heat.shape[-1]), doubt, log_heat.view_as(heat))
+        return read_points(self.to_heat(features), self.to_doubt(features))
+
+    def learning_parameters(self) -> list[nn.Parameter]:
+        """All but those of the layers that stay as they are loaded."""
+        fixed = {id(parameter) for parameter in self.to_quarter.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in fixed]
+
+
+def read_points(heat: Tensor, doubt: Tensor) -> FoundPoints:
+    """Points out of maps of a quarter of the crop's side.
+
+    Args:
+        heat: (B, K, C, C), logits of where each point is.
+        doubt: (B, K, C, C), read where the heat is; the softplus of its mean there is in pixels.
+    """
+    log_heat = heat.flatten(2).log_softmax(-1)
+    share = log_heat.exp()
+    doubt_px = LEAST_DOUBT_PX + nn.functional.softplus((share * doubt.flatten(2)).sum(-1))
+    return FoundPoints(_centre(share, heat.shape[-1]), doubt_px, log_heat.view_as(heat))
 
 
 def _entry(channels_in: int, channels_out: int) -> nn.Sequential:

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 
 import torch
 from kornia.color import rgb_to_linear_rgb
+from pytorch3d.transforms import so3_exp_map
 from torch import Tensor, nn
 
+from steadyface.capture.phone_augmentation import PhoneView
 from steadyface.geometry.cameras import transform
 from steadyface.geometry.contrast import normalise_contrast
 from steadyface.geometry.normals import vertex_normals
 from steadyface.geometry.texture_space import TexelMap, unwrap
-from steadyface.networks.blocks import convolution_stack
+from steadyface.networks.blocks import convolution_stack, parameters_of
+from steadyface.networks.encoder import Encoder, Prediction
 from steadyface.networks.head_points import HeadPoints
 from steadyface.networks.point_network import FoundPoints, PointNetwork
 from steadyface.types import FaceState, SubjectStatistics
@@ -55,8 +58,8 @@ class ExpressionNetwork(nn.Module):
         return self.head(self.body(texture))
 
 
-class StateEncoder(nn.Module):
-    """Image and camera -> FaceState.
+class StateEncoder(Encoder):
+    """Image and camera -> FaceState, the expression from the unwrapped texture.
 
     Args:
         statistics: topology and mean mesh of the subject.
@@ -64,15 +67,12 @@ class StateEncoder(nn.Module):
         latent_size: numbers in the face model's z.
     """
 
+    name = "texture_space"
     mean_mesh: Tensor
     mean_normals: Tensor
-    latent_mean: Tensor
-    latent_std: Tensor
-    lab_residual: Tensor
 
     def __init__(self, statistics: SubjectStatistics, settings: StateEncoderSettings, latent_size: int) -> None:
-        super().__init__()
-        self.settings = settings
+        super().__init__(settings, latent_size)
         count = settings.still_points + settings.moving_points
         self.point_network = PointNetwork(settings.point_width, count)
         self.head_points = HeadPoints(settings.still_points, settings.moving_points, latent_size)
@@ -80,26 +80,58 @@ class StateEncoder(nn.Module):
         self.register_buffer("mean_mesh", statistics.vertex_mean.clone(), persistent=False)
         normals = vertex_normals(statistics.vertex_mean[None], statistics.faces)[0]
         self.register_buffer("mean_normals", normals, persistent=False)
-        self.register_buffer("latent_mean", torch.zeros(latent_size))
-        self.register_buffer("latent_std", torch.ones(latent_size))
-        # mean and 95th percentile of the texture residual on held-out lab views
-        self.register_buffer("lab_residual", torch.zeros(2))
         self._texel_map = TexelMap.from_topology(
             statistics.faces, statistics.uv, statistics.uv_faces, settings.texture_size
         )
 
-    def forward(self, image: Tensor, intrinsics: Tensor) -> FaceState:
-        """Image (B, 3, S, S) sRGB in [0, 1], K (B, 3, 3) of that crop -> FaceState of B frames."""
-        return self.predict(image, intrinsics)[0]
-
-    def predict(self, image: Tensor, intrinsics: Tensor) -> tuple[FaceState, FoundPoints]:
+    def predict(self, image: Tensor, intrinsics: Tensor) -> Prediction:
         """As ``forward``, with the points that the state was solved from."""
         found = self.point_network(image)
         first = self.head_points.solve(found, intrinsics)
         latent = self.predict_latent(
             first.coefficients, image, intrinsics, first.rotation.detach(), first.translation.detach()
         )
-        return FaceState(latent, first.rotation, first.translation), found
+        return Prediction(FaceState(latent, first.rotation, first.translation), found)
+
+    def predict_in_lab(self, view: PhoneView, own_share: float) -> Prediction:
+        """The texture is unwrapped under the own pose in a share of the views, else under the true one, disturbed."""
+        found = self.point_network(view.image)
+        first = self.head_points.solve(found, view.intrinsics)
+        own = torch.rand(len(first.rotation), 1, device=view.image.device) < own_share
+        shaken_rotation, shaken_translation = disturb_pose(view)
+        rotation = torch.where(own.unsqueeze(-1), first.rotation.detach(), shaken_rotation)
+        translation = torch.where(own, first.translation.detach(), shaken_translation)
+        latent = self.predict_latent(first.coefficients, view.image, view.intrinsics, rotation, translation)
+        return Prediction(FaceState(latent, first.rotation, first.translation), found)
+
+    def find_points(self, image: Tensor) -> tuple[FoundPoints, ...]:
+        """The points behind pose and expression."""
+        return (self.point_network(image),)
+
+    @property
+    def landmark_vertices(self) -> Tensor:
+        """The vertices behind pose and expression, (L,) long."""
+        return self.head_points.vertices
+
+    def trained_parameters(self, what: str) -> dict[str, list[nn.Parameter]]:
+        """The layers that never learn, and the prior's weight, are in none of the groups."""
+        points, head = self.point_network, self.expression_network.head
+        if what == "heads":
+            return {"points": parameters_of(points.to_heat, points.to_doubt), "expression": parameters_of(head[-1])}
+        if what == "last_block":
+            last = parameters_of(points.refine, points.to_heat, points.to_doubt)
+            return {"points": last, "expression": parameters_of(head)}
+        if what == "all":
+            return {"points": points.learning_parameters(), "expression": parameters_of(self.expression_network)}
+        raise ValueError(f"all, last_block or heads, not {what!r}")
+
+    def start_from_imagenet(self) -> None:
+        """Load the ImageNet weights of the point network's way down."""
+        self.point_network.start_from_imagenet()
+
+    def choose(self, mean: Tensor, meshes: Tensor, whitened: Tensor, still: Tensor, moving: Tensor) -> None:
+        """Pick the points and fit the linear model that ties them together."""
+        self.head_points.choose(mean, meshes, whitened, still, moving)
 
     def predict_latent(
         self, coefficients: Tensor, image: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor
@@ -122,3 +154,14 @@ class StateEncoder(nn.Module):
         front = self._texel_map.scatter((self._texel_map.sample(facing) > 0.2).to(image.dtype))
         mask = front * seen.in_frame
         return torch.cat([normalise_contrast(seen.texture, mask, radius=6, floor=0.01), mask], dim=1)
+
+
+def disturb_pose(view: PhoneView) -> tuple[Tensor, Tensor]:
+    """The true pose with about 2 degrees, 1 % of depth and 1 % of the crop of noise: (B, 3, 3), (B, 3)."""
+    count, device = len(view.rotation), view.rotation.device
+    turn = so3_exp_map(0.035 * torch.randn(count, 3, device=device))
+    depth = view.translation[:, 2:]
+    lateral_mm = 0.01 * view.image.shape[-1] * depth / view.intrinsics[:, 0, 0].unsqueeze(1)
+    noise = torch.randn(count, 3, device=device)
+    shift = torch.cat([noise[:, :2] * lateral_mm, noise[:, 2:] * 0.01 * depth], dim=-1)
+    return view.rotation @ turn, view.translation + shift

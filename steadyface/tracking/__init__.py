@@ -5,6 +5,11 @@ Map:
     track          what was found, frame by frame, and its file
     smoothing      the zero-lag smoother: the rival of every adaptation
     floor          the oracle's row: true head pose, best latent
+    oracles        half of it each: true head pose alone, best latent alone
+    photometric_fit, photometric_step   a baseline: every frame fitted for itself to the picture's colours
+    generic_tracker  a peer: MediaPipe's landmarks, where it is installed
+    external       other trackers' results, read from a file
+    landmark_track landmarks of a clip, and what they can be judged by
     residual       how well the model explains the picture, in texture space
     clip_evidence  textures unwrapped under given states, and what the source remembers
     overlay        the tracked face drawn over the frame

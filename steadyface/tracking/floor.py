@@ -23,15 +23,20 @@ def decoder_floor(
         truth: of the clip.
         iterations: Adam steps of the latent fit over all frames at once.
     """
-    target, rotation, translation = canonicalise(
-        truth.vertices, truth.rotation, truth.translation, statistics.vertex_mean, statistics.rigid_vertices
-    )
+    target, rotation, translation = canonical_truth(statistics, truth)
     latent = fit_latent(face_model, target, iterations)
     with torch.no_grad():
         vertices = face_model.decode_vertices(latent)
     residual = torch.full((len(latent),), float("nan"))
     return canonical_track(
         statistics, FaceState(latent, rotation, translation), vertices, truth.time_s, truth.intrinsics, residual
+    )
+
+
+def canonical_truth(statistics: SubjectStatistics, truth: ClipTruth) -> tuple[Tensor, Tensor, Tensor]:
+    """The true meshes (T, N, 3) mm, rotations (T, 3, 3) and translations (T, 3) mm in the gauge of every track."""
+    return canonicalise(
+        truth.vertices, truth.rotation, truth.translation, statistics.vertex_mean, statistics.rigid_vertices
     )
 
 

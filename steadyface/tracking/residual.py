@@ -14,6 +14,10 @@ from steadyface.geometry.texture_space import TexelMap, erode, unwrap, visibilit
 from steadyface.networks.face_model import FaceModel
 from steadyface.types import FaceState, SubjectStatistics
 
+RESIDUAL_FRAME_STEP = 5
+"""Every fifth frame of a clip is measured: the residual changes slowly, its median over a clip is what is
+used, and each measured frame is rasterised."""
+
 _TEXEL_MAPS: WeakKeyDictionary[FaceModel, TexelMap] = WeakKeyDictionary()
 
 
@@ -42,6 +46,28 @@ def texture_residuals(
     difference = normalise_contrast(seen.texture, mask) - normalise_contrast(texture, mask)
     total = (difference.abs().mean(1, keepdim=True) * mask).flatten(1).sum(1)
     return total / mask.flatten(1).sum(1)
+
+
+@torch.no_grad()
+def sampled_residuals(
+    face_model: FaceModel, statistics: SubjectStatistics, image: Tensor, intrinsics: Tensor, state: FaceState,
+    number: Tensor,
+) -> Tensor:
+    """`texture_residuals` of every `RESIDUAL_FRAME_STEP`-th frame of a clip, nan for those between.
+
+    Args:
+        face_model, statistics, image, intrinsics, state: as `texture_residuals`.
+        number: (B,) long, the frames' places in the clip.
+
+    Returns:
+        (B,).
+    """
+    chosen = number % RESIDUAL_FRAME_STEP == 0
+    residual = image.new_full((len(image),), torch.nan)
+    if bool(chosen.any()):
+        some = FaceState(*(part[chosen] for part in state))
+        residual[chosen] = texture_residuals(face_model, statistics, image[chosen], intrinsics[chosen], some)
+    return residual
 
 
 def texel_map_of(face_model: FaceModel, statistics: SubjectStatistics) -> TexelMap:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from steadyface.geometry.alignment import canonicalise
+from steadyface.networks.encoder import Encoder
 from steadyface.networks.face_model import FaceModel
-from steadyface.networks.state_encoder import StateEncoder
-from steadyface.tracking.residual import texture_residuals
+from steadyface.tracking.residual import sampled_residuals
 from steadyface.tracking.track import Track
 from steadyface.types import ClipBatch, FaceState, SubjectStatistics
 
@@ -23,7 +23,7 @@ two clips of another person 0.87 and 0.88 before."""
 
 @torch.no_grad()
 def track_clip(
-    statistics: SubjectStatistics, face_model: FaceModel, encoder: StateEncoder, batches: Iterable[ClipBatch],
+    statistics: SubjectStatistics, face_model: FaceModel, encoder: Encoder, batches: Iterable[ClipBatch],
     intrinsics: Tensor,
 ) -> Track:
     """Track one clip.
@@ -41,7 +41,8 @@ def track_clip(
     for batch in batches:
         image, crop_intrinsics = batch.image.flatten(0, 1).to(device), batch.intrinsics.flatten(0, 1).to(device)
         state = encoder(image, crop_intrinsics)
-        residuals.append(texture_residuals(face_model, statistics, image, crop_intrinsics, state).cpu())
+        number = batch.frame.flatten().to(device)
+        residuals.append(sampled_residuals(face_model, statistics, image, crop_intrinsics, state, number).cpu())
         states.append(FaceState(*(part.cpu() for part in state)))
         times.append(batch.time_s.flatten().cpu().double())
     joined = FaceState(*(torch.cat(parts) for parts in zip(*states, strict=False)))
@@ -63,7 +64,7 @@ def canonical_track(
     )
 
 
-def shows_somebody_else(encoder: StateEncoder, track: Track) -> bool:
+def shows_somebody_else(encoder: Encoder, track: Track) -> bool:
     """Whether the track's texture residual lies outside the lab's range: the face is not the model's."""
     limit = float(encoder.lab_residual[1]) * FOREIGN_RESIDUAL
     residual = track.texture_residual[torch.isfinite(track.texture_residual)]

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import CombinedLoader
 from torch import Tensor
 
-from datamodules.batches import OrderedBatches, ShuffledBatches
+from datamodules.batches import GroupedBatches, OrderedBatches, ShuffledBatches
 
 
 def shuffled(count: int = 11, batch_size: int = 3, seed: int = 5) -> ShuffledBatches[list[int]]:
@@ -64,6 +64,40 @@ def _take(loader: ShuffledBatches[list[int]], count: int) -> list[list[int]]:
     return taken
 
 
+KIND = torch.tensor([0, 0, 0, 1, 2, 2, 2, 2, 0, 3, 3, 0])  # five of kind 0, one of 1, four of 2, two of 3
+
+
+def grouped(group_size: int = 2, batch_size: int = 4, seed: int = 5) -> GroupedBatches[list[int]]:
+    return GroupedBatches(KIND, group_size, batch_size, lambda index: index.tolist(), seed)
+
+
+def test_groups_are_of_one_kind_and_divided_anew() -> None:
+    loader = grouped(batch_size=2)
+    assert len(loader) == 5  # two of kind 0, none of 1, two of 2, one of 3
+    walks = [list(loader) for _ in range(12)]
+    for walk in walks:
+        assert sorted(int(KIND[batch[0]]) for batch in walk) == [0, 0, 2, 2, 3]
+        assert all(int(KIND[one]) == int(KIND[other]) and one != other for one, other in walk)
+        assert len({item for batch in walk for item in batch}) == 10
+    partners = {other for walk in walks for batch in walk if 4 in batch for other in batch}
+    assert partners == {4, 5, 6, 7} and len({tuple(map(tuple, walk)) for walk in walks}) > 1
+
+
+def test_batches_hold_whole_groups_and_continue_where_they_stood() -> None:
+    straight = grouped()
+    assert len(straight) == 2
+    expected = [*straight, *straight]
+    for batch in expected:
+        assert len(batch) == 4 and KIND[batch[0]] == KIND[batch[1]] and KIND[batch[2]] == KIND[batch[3]]
+    for stop in (1, 2, 3):
+        loader = grouped()
+        walk = _take(loader, stop)
+        resumed = grouped()
+        resumed.load_state_dict(loader.state_dict())
+        walk += [batch for _ in range(2) for batch in resumed]
+        assert walk[:4] == expected, stop
+
+
 class Recorder(pl.LightningModule):
     """Writes down what it is given; stops where it is told to."""
 
@@ -108,11 +142,12 @@ def test_a_resumed_training_sees_what_an_unbroken_one_sees(tmp_path: Path) -> No
 
 
 SCRIPT = """
-import sys, torch.distributed as dist
-from datamodules.batches import OrderedBatches, ShuffledBatches
+import sys, torch, torch.distributed as dist
+from datamodules.batches import GroupedBatches, OrderedBatches, ShuffledBatches
 dist.init_process_group("gloo", init_method="env://")
 shuffled, ordered = ShuffledBatches(11, 2, list, 5), OrderedBatches(5, 2, list)
-print([[[int(i) for i in batch] for batch in loader] for loader in (shuffled, ordered)])
+grouped = GroupedBatches(torch.arange(15) // 3, 2, 2, list, 5)
+print([[[int(i) for i in batch] for batch in loader] for loader in (shuffled, ordered, grouped)])
 dist.destroy_process_group()
 """
 
@@ -138,3 +173,6 @@ def test_two_processes_share_without_padding() -> None:
     assert [len(output[0]) for output in outputs] == [2, 2]
     assert len(training) == len(set(training)) == 8  # 11 items: 5 a rank, whole batches of 2, none twice
     assert [output[1] for output in outputs] == [[[0, 2], [4]], [[1, 3]]]
+    groups = [batch for output in outputs for batch in output[2]]  # 5 groups of two: 2 a rank
+    assert [len(output[2]) for output in outputs] == [2, 2] and len({batch[0] // 3 for batch in groups}) == 4
+    assert all(one // 3 == other // 3 for one, other in groups)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.lab_cache import shrink_texture
 from datamodules.lab_captures import LabCaptures, LabCapturesSettings
+from datamodules.lab_pixels import shrink_texture
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import project, transform
 from steadyface.geometry.normals import vertex_normals
@@ -104,6 +104,17 @@ def test_splits_hold_out_segments_and_cameras(lab: LabCaptures) -> None:
     assert lab.statistics.cameras == ("400010", "400011", "400012")
 
 
+def test_the_views_of_an_instant_stand_side_by_side(tiny_capture: Any) -> None:
+    loader = module(tiny_capture, views_per_instant=2).train_dataloader()
+    batch = collected(loader)
+    frame, camera = batch.frame.view(-1, 2), batch.camera.view(-1, 2)
+    assert len(loader) == 5 and torch.equal(frame[:, 0], frame[:, 1]) and (camera[:, 0] != camera[:, 1]).all()
+    assert sorted(frame[:, 0].tolist()) == list(range(10))
+    # who rehearses the lab beside a clip gets single views, as ever
+    plain = module(tiny_capture, views_per_instant=2).training_batches(4, seed=0)
+    assert torch.equal(collected(plain).frame, collected(module(tiny_capture).train_dataloader()).frame)
+
+
 def test_nothing_is_validated_without_a_holdout(tiny_capture: Any) -> None:
     lab = module(tiny_capture, held_out_segments=[], held_out_cameras=[])
     assert lab.val_dataloader() == [] and len(lab.train_dataloader()) == 39 // 4
@@ -177,12 +188,16 @@ def test_bad_input(private_capture: Callable[[], Any], caplog: pytest.LogCapture
         ({"held_out_cameras": ["400010", "400011", "400012"]}, "leave none"),
         ({"image_size": 0}, "image_size: expected 8 or more"),
         ({"crop_jitter": 0.7}, "crop_jitter"),
+        ({"views_per_instant": 0}, "views_per_instant: expected 1 or more"),
+        ({"views_per_instant": 3}, "batch_size: expected a multiple of views_per_instant, 3, got 4"),
         ({"image_size": 200_000}, "fits into"),
     ):
         with pytest.raises(InputError, match=expected):
             module(capture, **changes)
     with pytest.raises(InputError, match="at most the 20 training views"):
         module(capture, batch_size=21).train_dataloader()
+    with pytest.raises(InputError, match="views_per_instant: expected so few that instants of up to 2 training views"):
+        module(capture, views_per_instant=4).train_dataloader()
     image = capture.folder / "images" / "E001_Neutral" / "400010" / "000102.png"
     image.write_bytes(image.read_bytes()[:100])
     with pytest.raises(InputError, match=r"000102\.png"):
@@ -197,3 +212,10 @@ def test_bad_input(private_capture: Callable[[], Any], caplog: pytest.LogCapture
     Image.new("RGB", (12, 12)).save(capture.folder / "unwrapped_uv_1024" / "E001_Neutral" / "average" / "000100.png")
     with pytest.raises(InputError, match=r"24 x 24 texels.*got 12 x 12"):
         module(capture)
+
+
+def test_a_capture_read_batch_by_batch_gives_the_same_bytes(lab: LabCaptures, tiny_capture: Any) -> None:
+    read = module(tiny_capture, in_memory=False)
+    for first, second in zip(collected(lab.train_dataloader()), collected(read.train_dataloader()), strict=True):
+        assert torch.equal(first, second)
+    assert torch.equal(lab.frame_average_textures, read.frame_average_textures)

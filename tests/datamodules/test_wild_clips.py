@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from datamodules.wild_clips import WildClips, WildClipsSettings
+from steadyface.capture.degradation import DEGRADATIONS
 from steadyface.capture.video import VideoWriter
 from steadyface.errors import InputError
+from steadyface.types import ClipBatch
 
 WIDTH, HEIGHT = 70, 52
 REAL_CLIPS = Path(os.environ.get("STEADYFACE_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))
@@ -103,6 +105,51 @@ def test_bad_input(clips: list[str], tmp_path: Path) -> None:
         module(clips, window_offsets_s=[0.0, 9.0]).train_dataloader()
     with pytest.raises(InputError, match="at most the 10 windows"):
         module(clips, batch_size=11).train_dataloader()
+
+
+def frames_of(wild: WildClips) -> ClipBatch:
+    return ClipBatch(*(torch.cat(parts) for parts in zip(*wild.predict_dataloader(), strict=True)))
+
+
+@pytest.mark.parametrize("name", DEGRADATIONS)
+def test_one_decoding_for_all_levels_is_a_decoding_for_each(clips: list[str], name: str) -> None:
+    clean, levels = module(clips), DEGRADATIONS[name].levels[-2:]
+    versions = list(clean.degraded(name, levels))
+    assert len(versions) == 2
+    for level, version in zip(levels, versions, strict=True):
+        alone = module(clips, degradation=name, degradation_level=level)
+        for got, expected in zip(frames_of(version), frames_of(alone), strict=True):
+            assert torch.equal(got, expected)
+        assert torch.equal(frames_of(version).time_s, frames_of(clean).time_s)
+        assert [info.box for info in version.clip_infos] == [info.box for info in clean.clip_infos]
+    assert not torch.equal(frames_of(versions[-1]).image, frames_of(clean).image)
+
+
+@pytest.mark.parametrize(("name", "different"), [("crop_error", 1), ("crop_jitter", 8)])
+def test_intrinsics_follow_a_crop_error(clips: list[str], name: str, different: int) -> None:
+    """Through its own K, each crop's pixel finds its own colour in the full frame: the pose stays comparable."""
+    wild = module(clips[:1], degradation=name, degradation_level=0.05)
+    frames, pixel = frames_of(wild), torch.tensor([9.0, 12.0, 1.0])
+    assert len(frames.intrinsics.flatten(1).unique(dim=0)) == different
+    assert not torch.equal(frames.intrinsics, frames_of(module(clips[:1])).intrinsics)
+    for image, intrinsics in zip(frames.image[:, 0], frames.intrinsics[:, 0], strict=True):
+        full = wild.clip_infos[0].intrinsics @ torch.linalg.inv(intrinsics) @ pixel
+        colour = image[:2, int(pixel[1]), int(pixel[0])] * 255 / 3
+        assert (colour - full[:2]).abs().max() < 0.4
+
+
+def test_a_degradation_that_cannot_be(clips: list[str]) -> None:
+    for changes, expected in (
+        ({"degradation": "compresion", "degradation_level": 30.0}, "the nearest is compression"),
+        ({"degradation": "resolution"}, "level of resolution: expected a whole number from 4"),
+        ({"degradation_level": 2.0}, "degradation: expected a name beside its level"),
+    ):
+        with pytest.raises(InputError, match=expected):
+            module(clips, **changes)
+    with pytest.raises(InputError, match="level of noise"):
+        next(module(clips).degraded("noise", [5, -1]))
+    with pytest.raises(ValueError, match="degraded already, by blur"):
+        next(module(clips, degradation="blur", degradation_level=1.0).degraded("noise", [5]))
 
 
 @pytest.mark.skipif(not REAL_CLIPS.is_dir(), reason="the real clips are not here")

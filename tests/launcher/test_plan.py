@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from launcher.load import load_experiment
 from launcher.plan import Plan, describe_plan, make_plan
-from launcher.settings import Experiment, load_experiment, to_yaml, variant_settings
+from launcher.settings import Experiment, to_yaml, variant_settings
 from steadyface.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -146,7 +146,8 @@ def small_clip():
 
 @pytest.fixture(scope="session")
 def appearance_settings() -> AppearanceSettings:
-    return AppearanceSettings(steps=25, learning_rate=3e-3, model=FaceModelSettings(4, hidden=16, texture_width=4))
+    sizes = FaceModelSettings(latent_size=4, hidden=16, texture_width=4)
+    return AppearanceSettings(steps=25, learning_rate=3e-3, model=sizes)
 
 
 @pytest.fixture(scope="session")

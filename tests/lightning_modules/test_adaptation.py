@@ -16,9 +16,9 @@ from steadyface.networks.checkpoints import load_networks
 STEPS, HALFWAY = 7, 3  # of four clip batches and five of the lab a pass
 
 
-def settings_of(pretraining_settings, lab_weight: float = 1.0, **weights: float) -> AdaptationSettings:
+def settings_of(lab_weight: float = 1.0, **weights: float) -> AdaptationSettings:
     parts = SelfSupervisionWeights(**weights)  # type: ignore[arg-type]
-    return AdaptationSettings(STEPS, lab_batch=2, lab_weight=lab_weight, weights=parts, lab=pretraining_settings)
+    return AdaptationSettings(STEPS, lab_batch=2, lab_weight=lab_weight, weights=parts)
 
 
 def weights_of(module: torch.nn.Module, prefix: str) -> dict[str, Any]:
@@ -31,12 +31,12 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def whole(person, source: Path, pretraining_settings, small_clip, run_stage, tmp_path_factory):
+def whole(person, source: Path, small_clip, run_stage, tmp_path_factory):
     """An uninterrupted run: the module before and after, its last checkpoint and the one halfway."""
     folder = tmp_path_factory.mktemp("whole")
     halfway = ModelCheckpoint(dirpath=folder, filename="halfway", every_n_train_steps=HALFWAY, save_top_k=-1)
-    before = WildAdaptation(settings_of(pretraining_settings), str(source))
-    module = WildAdaptation(settings_of(pretraining_settings), str(source))
+    before = WildAdaptation(settings_of(), str(source))
+    module = WildAdaptation(settings_of(), str(source))
     run_stage(module, small_clip(person), STEPS, folder / "last.ckpt", callbacks=[halfway])
     return before, module, folder / "last.ckpt", folder / "halfway.ckpt"
 
@@ -67,10 +67,10 @@ def test_the_points_of_the_head_stay(whole) -> None:
 
 
 def test_a_resume_halfway_gives_the_uninterrupted_run_bit_for_bit(
-    whole, person, source: Path, pretraining_settings, small_clip, run_stage, tmp_path: Path
+    whole, person, source: Path, small_clip, run_stage, tmp_path: Path
 ) -> None:
     torch.manual_seed(11)  # what the process drew before must not matter
-    module = WildAdaptation(settings_of(pretraining_settings), str(source))
+    module = WildAdaptation(settings_of(), str(source))
     run_stage(module, small_clip(person), STEPS, tmp_path / "last.ckpt", resume=whole[3])
     for part in ("learner.", "colour.", "encoder."):
         assert same(weights_of(whole[1], part), weights_of(module, part)), part
@@ -89,13 +89,15 @@ def test_the_checkpoint_holds_the_running_mean(whole, person) -> None:
 
 
 @pytest.mark.parametrize(
-    "weights", [{"cftc_unguarded": 1.0, "cftc": 0.0}, {"motc_raw": 1.0, "motc": 0.0}, {"latent_prior": 1.0}],
-    ids=["cftc_unguarded", "motc_raw", "latent_prior"],
+    "weights",
+    [{"cftc_unguarded": 1.0, "cftc": 0.0}, {"motc_raw": 1.0, "motc": 0.0}, {"latent_prior": 1.0}, {"landmarks": 1.0},
+     {"cftc_raw": 1.0, "cftc": 0.0}],
+    ids=["cftc_unguarded", "motc_raw", "latent_prior", "landmarks", "cftc_raw"],
 )  # fmt: skip
 def test_other_objectives_run(
-    weights: dict[str, float], person, source: Path, pretraining_settings, small_clip, monkeypatch
+    weights: dict[str, float], person, source: Path, small_clip, monkeypatch
 ) -> None:
-    module = WildAdaptation(settings_of(pretraining_settings, **weights), str(source))
+    module = WildAdaptation(settings_of(**weights), str(source))
     monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
     batch = next(iter(small_clip(person).train_dataloader()))[0]["clip"]
     losses = module._clip_losses(batch)
@@ -110,9 +112,9 @@ def test_other_objectives_run(
 
 
 def test_every_part_of_the_default_objective_is_finite_and_teaches(
-    person, source: Path, pretraining_settings, small_clip, monkeypatch
+    person, source: Path, small_clip, monkeypatch
 ) -> None:
-    module = WildAdaptation(settings_of(pretraining_settings), str(source))
+    module = WildAdaptation(settings_of(), str(source))
     monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
     batch = next(iter(small_clip(person).train_dataloader()))[0]
     module.training_step(batch, 0).backward()
@@ -120,15 +122,16 @@ def test_every_part_of_the_default_objective_is_finite_and_teaches(
     for name, parameter in taught.items():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
     frozen = {name for name, _ in module.learner.named_parameters()} - set(taught)
-    assert frozen and all(name.startswith("point_network.to_quarter.") for name in frozen)
+    assert all(name.startswith(("point_network.to_quarter.", "head_points.")) for name in frozen)
+    assert "head_points.prior_log_weight" in frozen and len(frozen) > 1
 
 
 def test_new_crops_change_what_is_seen_and_the_draw_repeats(
-    person, source: Path, pretraining_settings, small_clip, monkeypatch
+    person, source: Path, small_clip, monkeypatch
 ) -> None:
     losses = []
     for shift in (0.0, 0.1, 0.1):
-        settings = settings_of(pretraining_settings)
+        settings = settings_of()
         settings.crop_shift = shift
         module = WildAdaptation(settings, str(source))
         monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
@@ -139,17 +142,17 @@ def test_new_crops_change_what_is_seen_and_the_draw_repeats(
 
 
 def test_the_colour_matrix_is_fitted_at_the_first_step(
-    person, source: Path, pretraining_settings, small_clip, monkeypatch
+    person, source: Path, small_clip, monkeypatch
 ) -> None:
-    module = WildAdaptation(settings_of(pretraining_settings), str(source))
+    module = WildAdaptation(settings_of(), str(source))
     monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
     assert torch.equal(module.colour.matrix, torch.eye(3))
     module._clip_losses(next(iter(small_clip(person).train_dataloader()))[0]["clip"])
     assert not torch.equal(module.colour.matrix, torch.eye(3))
 
 
-def test_the_source_is_asked_once_a_frame(person, source: Path, pretraining_settings, small_clip) -> None:
-    module = WildAdaptation(settings_of(pretraining_settings), str(source))
+def test_the_source_is_asked_once_a_frame(person, source: Path, small_clip) -> None:
+    module = WildAdaptation(settings_of(), str(source))
     clip = next(iter(small_clip(person).train_dataloader()))[0]["clip"]
     keys = torch.stack([clip.clip[:, None].expand_as(clip.frame), clip.frame], dim=-1).flatten(0, 1)
     images, intrinsics = clip.image.flatten(0, 1), clip.intrinsics.flatten(0, 1)
@@ -162,9 +165,9 @@ def test_the_source_is_asked_once_a_frame(person, source: Path, pretraining_sett
 
 
 def test_a_validation_step_tells_the_frames_without_truth(
-    person, source: Path, pretraining_settings, small_clip
+    person, source: Path, small_clip
 ) -> None:
-    module = WildAdaptation(settings_of(pretraining_settings), str(source))
+    module = WildAdaptation(settings_of(), str(source))
     batch = next(iter(small_clip(person).val_dataloader()))
     answer = module.validation_step(batch, 0)
     assert set(answer) == {"vertices", "rotation", "translation", "intrinsics", "time_s", "frame", "clip"}
@@ -173,6 +176,6 @@ def test_a_validation_step_tells_the_frames_without_truth(
     torch.testing.assert_close(answer["time_s"], answer["frame"].double() / 30)
 
 
-def test_a_face_model_alone_cannot_be_adapted(decoder: Path, pretraining_settings) -> None:
+def test_a_face_model_alone_cannot_be_adapted(decoder: Path) -> None:
     with pytest.raises(ValueError, match="pretraining"):
-        WildAdaptation(settings_of(pretraining_settings), str(decoder))
+        WildAdaptation(settings_of(), str(decoder))

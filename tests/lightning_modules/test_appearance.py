@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from lightning_modules.appearance import AppearanceTraining
@@ -12,7 +14,7 @@ from steadyface.networks.checkpoints import load_networks
 
 def test_the_loss_falls(person, decoder: Path, appearance_settings) -> None:
     untrained = AppearanceTraining(appearance_settings, person.statistics)
-    untrained.face_model.start_from_principal_components(person.lab.vertices)
+    untrained.face_model.start_from_lab(person.lab.vertices)
     trained = load_networks(decoder)[1]
     errors = []
     for model in (untrained.face_model, trained):
@@ -64,3 +66,19 @@ def test_the_checkpoint_is_a_decoder(person, decoder: Path) -> None:
     assert encoder is None and torch.equal(statistics.vertex_mean, person.statistics.vertex_mean)
     weights = torch.load(decoder, weights_only=True)["state_dict"]
     assert torch.equal(weights["face_model.to_mesh.weight"], model.to_mesh.weight)
+
+
+@pytest.mark.parametrize("architecture", ["base", "res", "non", "bilinear", "warp"])
+def test_a_published_architecture_learns_and_is_a_decoder(
+    architecture: str, person, small_lab, appearance_settings, run_stage, tmp_path: Path
+) -> None:
+    sizes = replace(appearance_settings.model, architecture=architecture)
+    module = AppearanceTraining(replace(appearance_settings, steps=2, model=sizes), person.statistics)
+    before = {name: value.clone() for name, value in module.face_model.state_dict().items()}
+    run_stage(module, type(small_lab)(person), 2, tmp_path / "it.ckpt")
+    _, model, _ = load_networks(tmp_path / "it.ckpt")
+    assert model.settings == sizes and type(model) is type(module.face_model)
+    after = model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    still = {"latent_mean", "latent_std", "view_centre", "view_cosine", "camera_free"}  # measured or fixed elsewhere
+    assert changed == before.keys() - still

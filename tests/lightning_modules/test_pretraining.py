@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from lightning_modules.pretraining import LabPretraining, LabSupervision, disturb_pose, point_candidates
+from lightning_modules.pretraining import LabPretraining, LabSupervision, point_candidates
 from steadyface.capture.phone_augmentation import PhoneView
+from steadyface.errors import InputError
 from steadyface.geometry.cameras import project, transform
 from steadyface.networks.checkpoints import load_networks
+from steadyface.networks.i2znet import I2ZNet, I2ZNetSettings
 from steadyface.networks.point_network import FoundPoints
+from steadyface.randomness import drawing
 from steadyface.types import FaceState
 
 
@@ -122,16 +128,6 @@ def test_validation_is_the_same_every_time_and_remembers_the_residual(
     torch.testing.assert_close(module.encoder.lab_residual, expected)
 
 
-def test_the_disturbed_pose_is_a_pose_nearby(person) -> None:
-    view = truth_of(person)[0]
-    rotation, translation = disturb_pose(view)
-    identity = torch.eye(3).expand(len(rotation), 3, 3)
-    torch.testing.assert_close(rotation @ rotation.transpose(-1, -2), identity, rtol=0, atol=1e-5)
-    shift = (translation - view.translation).abs()
-    assert 0.0 < float(shift[:, :2].max()) < 15.0 and float(shift[:, 2].max()) < 0.05 * 700
-    assert 0.0 < float((rotation - view.rotation).flatten(1).norm(dim=-1).max()) < 0.4
-
-
 def test_candidates_face_the_cameras_and_part_by_motion(person) -> None:
     meshes, faces = person.lab.vertices, person.statistics.faces
     still, moving = point_candidates(meshes, faces, torch.tensor([0.0, 0.0, -1.0]))
@@ -140,3 +136,81 @@ def test_candidates_face_the_cameras_and_part_by_motion(person) -> None:
     assert float(motion[still].mean()) < 0.3 * float(motion[person.statistics.regions["lips"]].mean())
     assert float(motion[moving].min()) > float(motion[still].max())
     assert float(person.statistics.vertex_mean[still, 2].mean()) < float(person.statistics.vertex_mean[:, 2].mean())
+
+
+@pytest.fixture(scope="module")
+def i2znet_settings(pretraining_settings):
+    """Six of eight steps train everything; the two before them the hourglass alone."""
+    network = I2ZNetSettings(image_size=48, stacks=2, width=8, landmarks=10, hidden=16)
+    return replace(pretraining_settings, steps=8, network="i2znet", view_consistency=0.5, i2znet=network)
+
+
+def encoder_weights(path: Path) -> dict[str, Tensor]:
+    content = torch.load(path, weights_only=True)["state_dict"]
+    return {name: value for name, value in content.items() if name.startswith("encoder.")}
+
+
+def test_i2znet_learns_landmarks_first_then_everything(
+    person, decoder: Path, small_lab, run_stage, i2znet_settings, tmp_path: Path
+) -> None:
+    module = LabPretraining(i2znet_settings, str(decoder))
+    begun = {name: value.clone() for name, value in module.encoder.named_parameters()}
+    run_stage(module, small_lab, 2, tmp_path / "early.ckpt")
+    moved = {name for name, value in module.encoder.named_parameters() if not torch.equal(value, begun[name])}
+    assert moved and all(name.startswith("hourglass.") for name in moved)
+    module = LabPretraining(i2znet_settings, str(decoder))
+    run_stage(module, small_lab, 8, tmp_path / "late.ckpt", tmp_path / "early.ckpt")
+    still = {name for name, value in module.encoder.named_parameters() if torch.equal(value, begun[name])}
+    assert still and all(name.startswith("perceptual.parts.0.") for name in still)
+    loaded = load_networks(tmp_path / "late.ckpt")[2]
+    assert isinstance(loaded, I2ZNet) and len(loaded.landmarks.unique()) == 10
+
+
+def test_resumed_i2znet_equals_the_unbroken_one(
+    person, decoder: Path, small_lab, run_stage, i2znet_settings, tmp_path: Path
+) -> None:
+    """From a checkpoint of either part of the training, bit for bit."""
+    every = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=1, save_top_k=-1)
+    run_stage(LabPretraining(i2znet_settings, str(decoder)), small_lab, 4, tmp_path / "whole.ckpt", callbacks=[every])
+    whole = encoder_weights(tmp_path / "whole.ckpt")
+    for stop in (1, 3):
+        module, last = LabPretraining(i2znet_settings, str(decoder)), tmp_path / f"last{stop}.ckpt"
+        run_stage(module, small_lab, 4, last, tmp_path / f"step={stop}.ckpt")
+        resumed = encoder_weights(last)
+        assert whole.keys() == resumed.keys()
+        differing = {
+            name: float((value.double() - resumed[name].double()).abs().max())
+            for name, value in whole.items() if not torch.equal(value, resumed[name])
+        }
+        assert not differing, (stop, differing)
+
+
+def losses_of(module: LabPretraining, batch) -> dict[str, Tensor]:
+    """Of the whole encoder, for the same draws every time."""
+    with drawing(0, "test"):
+        return module._losses(batch, module.augment(batch))
+
+
+def test_the_views_of_an_instant_are_pulled_together(person, decoder: Path, small_lab, i2znet_settings) -> None:
+    module = LabPretraining(i2znet_settings, str(decoder))
+    module.measure_lab(small_lab.instants())
+    batch = small_lab._pick(torch.tensor([0, 1, 2]))
+    apart = losses_of(module, batch)
+    assert set(apart) == {"pose", "geometry", "latent", "points", "views"}
+    together = losses_of(module, batch._replace(frame=torch.tensor([0, 0, 2])))
+    assert float(together["views"].detach()) > float(apart["views"].detach()) == pytest.approx(0.0, abs=1e-6)
+    module.settings = replace(i2znet_settings, view_consistency=0.0)
+    assert "views" not in losses_of(module, batch)
+
+
+def test_without_an_hourglass_there_is_no_loss_of_points(person, decoder: Path, small_lab, i2znet_settings) -> None:
+    blind = replace(i2znet_settings, i2znet=replace(i2znet_settings.i2znet, hourglass=False))
+    module = LabPretraining(blind, str(decoder))
+    module.measure_lab(small_lab.instants())
+    assert module.encoder.landmark_share == 0.0
+    assert set(losses_of(module, small_lab._pick(torch.arange(2)))) == {"pose", "geometry", "latent", "views"}
+
+
+def test_an_unknown_network_is_refused(decoder: Path, pretraining_settings) -> None:
+    with pytest.raises(InputError, match=r"pretraining\.network: expected one of texture_space, i2znet"):
+        LabPretraining(replace(pretraining_settings, network="i2z"), str(decoder))

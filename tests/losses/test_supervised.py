@@ -10,7 +10,7 @@ import torch
 from pytorch3d.transforms import so3_exp_map
 from torch import Tensor
 
-from steadyface.losses.supervised import geometry_error, latent_error, point_error, pose_error
+from steadyface.losses.supervised import geometry_error, latent_error, point_error, pose_error, view_consistency
 from steadyface.networks.point_network import FoundPoints
 
 POINTS = torch.tensor([[0, 0, -90], [40, 10, -60], [-40, 10, -60], [0, -60, -70], [0, 60, -60]], dtype=torch.float64)
@@ -94,6 +94,32 @@ def test_latent_error_is_even_and_zero_at_the_truth() -> None:
     assert float(latent_error(truth, truth)) == 0.0
     torch.testing.assert_close(latent_error(truth + away, truth), latent_error(truth - away, truth))
     assert torch.autograd.gradcheck(lambda code: latent_error(code, truth), [away.requires_grad_(True)])
+
+
+def test_view_consistency_against_a_loop() -> None:
+    frame = torch.tensor([7, 3, 7, 7, 3, 9])
+    whitened = torch.randn(6, 4, dtype=torch.float64)
+    total = 0.0
+    for view in range(6):
+        others = [whitened[row] for row in range(6) if frame[row] == frame[view]]
+        for number in range(4):
+            away = float(whitened[view, number]) - sum(float(row[number]) for row in others) / len(others)
+            total += math.hypot(away, 0.5) - 0.5
+    assert math.isclose(float(view_consistency(whitened, frame)), total / 24, rel_tol=1e-9)
+
+
+def test_views_that_agree_cost_nothing() -> None:
+    frame = torch.tensor([0, 0, 1, 1])
+    whitened = torch.randn(2, 4, dtype=torch.float64).repeat_interleave(2, 0)
+    assert float(view_consistency(whitened, frame)) < 1e-12
+    assert float(view_consistency(torch.randn(4, 4), torch.arange(4))) < 1e-6
+    assert float(view_consistency(whitened[[0, 2, 1, 3]], frame)) > 0.1
+
+
+def test_view_consistency_gradient_holds() -> None:
+    frame = torch.tensor([1, 0, 1])
+    whitened = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda code: view_consistency(code, frame), [whitened])
 
 
 def heat_at(cells: Tensor, side: int, spread: float = 0.7) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from steadyface.networks.component_model import ComponentFaceModel
 from steadyface.networks.face_model import FaceModel, FaceModelSettings
 from steadyface.networks.state_encoder import StateEncoder, StateEncoderSettings
 from steadyface.types import SubjectStatistics
@@ -50,8 +51,8 @@ def dome() -> Dome:
 @pytest.fixture
 def face_model(dome: Dome) -> FaceModel:
     """Five numbers in z, started from the meshes' principal components."""
-    model = FaceModel(dome.statistics, FaceModelSettings(latent_size=5, hidden=16, texture_width=4))
-    model.start_from_principal_components(dome.meshes)
+    model = ComponentFaceModel(dome.statistics, FaceModelSettings(latent_size=5, hidden=16, texture_width=4))
+    model.start_from_lab(dome.meshes)
     return model
 
 

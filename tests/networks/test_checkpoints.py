@@ -10,13 +10,14 @@ import torch
 
 from steadyface.errors import InputError
 from steadyface.networks.checkpoints import describe_networks, load_networks
+from steadyface.networks.encoders import Encoder, build_encoder
 from steadyface.networks.face_model import FaceModel
-from steadyface.networks.state_encoder import StateEncoder
+from steadyface.networks.i2znet import I2ZNet, I2ZNetSettings
 
 K = torch.tensor([[[130.0, 0.0, 31.5], [0.0, 130.0, 31.5], [0.0, 0.0, 1.0]]])
 
 
-def write(path: Path, dome, face_model: FaceModel, encoder: StateEncoder | None) -> Path:
+def write(path: Path, dome, face_model: FaceModel, encoder: Encoder | None) -> Path:
     """A stage's checkpoint, as Lightning lays it out."""
     weights: dict[str, Any] = {f"face_model.{name}": value for name, value in face_model.state_dict().items()}
     if encoder is not None:
@@ -46,6 +47,19 @@ def test_loaded_networks_answer_as_before(dome, face_model, encoder, tmp_path: P
     assert torch.equal(loaded_encoder.lab_residual, encoder.lab_residual)
     assert statistics.cameras == dome.statistics.cameras
     assert torch.equal(statistics.regions["lips"], dome.statistics.regions["lips"])
+
+
+def test_the_file_names_the_encoder(dome, face_model, tmp_path: Path) -> None:
+    settings = I2ZNetSettings(image_size=64, levels="single", stacks=1, width=8, landmarks=6, hidden=16)
+    encoder = build_encoder("i2znet", dome.statistics, settings, 5)
+    encoder.landmarks.random_(0, 300)
+    encoder.start_from_imagenet()
+    loaded = load_networks(write(tmp_path / "source.ckpt", dome, face_model, encoder))[2]
+    assert isinstance(loaded, I2ZNet) and loaded.settings == settings
+    assert torch.equal(loaded.landmarks, encoder.landmarks)
+    image = torch.rand(1, 3, 64, 64)
+    for before, after in zip(encoder(image, K), loaded(image, K), strict=True):
+        assert torch.equal(before, after)
 
 
 def test_a_decoder_alone_has_no_encoder(dome, face_model, tmp_path: Path) -> None:
@@ -99,13 +113,18 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
     [
         lambda content: content.pop("state_dict"),
         lambda content: content["networks"].pop("encoder_settings"),
+        lambda content: content["networks"].pop("encoder"),
+        lambda content: content["networks"].update(encoder="another"),
         lambda content: content["networks"]["encoder_settings"].update(pose_layers=3),
         lambda content: content["networks"]["statistics"].pop("uv"),
         lambda content: content["state_dict"].pop("face_model.texture_bias"),
         lambda content: content["state_dict"].update({"face_model.latent_mean": torch.zeros(99)}),
         lambda content: content.update(networks=[1]),
     ],
-    ids=["no weights", "no settings", "other setting", "other statistics", "lost weight", "other size", "no mapping"],
+    ids=[
+        "no weights", "no settings", "no name", "other name", "other setting", "other statistics", "lost weight",
+        "other size", "no mapping",
+    ],
 )
 def test_another_versions_checkpoint_is_refused(change, dome, face_model, encoder, tmp_path: Path) -> None:
     path = write(tmp_path / "source.ckpt", dome, face_model, encoder)

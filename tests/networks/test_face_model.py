@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from steadyface.networks.component_model import ComponentFaceModel
 from steadyface.networks.face_model import FaceModel, FaceModelSettings, Posterior
 from steadyface.types import SubjectStatistics
 
@@ -28,7 +29,7 @@ def test_shapes(dome, face_model: FaceModel) -> None:
 def test_the_texture_has_the_size_of_the_statistics(dome, size: int) -> None:
     known = {name: getattr(dome.statistics, name) for name in vars(dome.statistics)}
     known["texture_mean"] = torch.rand(3, size, size)
-    model = FaceModel(SubjectStatistics(**known), FaceModelSettings(latent_size=3, hidden=8, texture_width=4))
+    model = ComponentFaceModel(SubjectStatistics(**known), FaceModelSettings(latent_size=3, hidden=8, texture_width=4))
     texture = model.decode_texture_map(torch.zeros(2, 3), forward_view(2))
     assert texture.shape == (2, 3, size, size)
     masked = torch.ones(2, 1, size, size)
@@ -47,8 +48,8 @@ def test_the_start_is_the_linear_model_of_the_meshes(dome, face_model: FaceModel
 
 
 def test_fewer_meshes_than_numbers_in_the_latent(dome) -> None:
-    model = FaceModel(dome.statistics, FaceModelSettings(latent_size=8, hidden=8, texture_width=4))
-    model.start_from_principal_components(dome.meshes[:4])
+    model = ComponentFaceModel(dome.statistics, FaceModelSettings(latent_size=8, hidden=8, texture_width=4))
+    model.start_from_lab(dome.meshes[:4])
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
     assert float(model.to_mesh.weight[:, 4:].detach().abs().max()) == 0.0
 

@@ -6,10 +6,11 @@ import torch
 from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
 from torch import Tensor
 
+from steadyface.capture.phone_augmentation import PhoneView
 from steadyface.geometry.cameras import transform
 from steadyface.geometry.contrast import normalise_contrast
 from steadyface.geometry.texture_space import TexelMap, unwrap
-from steadyface.networks.state_encoder import StateEncoder
+from steadyface.networks.state_encoder import StateEncoder, disturb_pose
 
 K = torch.tensor([[[130.0, 0.0, 31.5], [0.0, 130.0, 31.5], [0.0, 0.0, 1.0]]])
 STRAIGHT, HERE = torch.eye(3)[None], torch.tensor([[0.0, 0.0, 520.0]])
@@ -106,3 +107,30 @@ def test_the_latent_teaches_the_points_and_the_expression_network(encoder: State
     by_point = encoder.point_network.to_heat.weight.grad.flatten(1).abs().sum(1)
     assert float(by_point.min()) > 0.0
     assert all(parameter.grad is not None for parameter in encoder.expression_network.parameters())
+
+
+def true_views(count: int) -> PhoneView:
+    return PhoneView(crops(count), K.expand(count, 3, 3), turned(0.3).expand(count, 3, 3), HERE.expand(count, 3))
+
+
+def test_the_disturbed_pose_is_a_pose_nearby() -> None:
+    view = true_views(16)
+    rotation, translation = disturb_pose(view)
+    identity = torch.eye(3).expand(16, 3, 3)
+    torch.testing.assert_close(rotation @ rotation.transpose(-1, -2), identity, rtol=0, atol=1e-5)
+    shift = (translation - view.translation).abs()
+    assert 0.0 < float(shift[:, :2].max()) < 12.0 and 0.0 < float(shift[:, 2].max()) < 0.05 * 520
+    assert 0.0 < float((rotation - view.rotation).flatten(1).norm(dim=-1).max()) < 0.4
+
+
+def test_in_the_lab_the_texture_is_first_unwrapped_under_the_true_pose(encoder: StateEncoder) -> None:
+    """The pose that is said stays the network's own; what the expression network sees does not."""
+    seen: list[Tensor] = []
+    encoder.expression_network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    view = true_views(3)
+    early, late = (encoder.predict_in_lab(view, share) for share in (0.0, 1.0))
+    assert torch.equal(early.state.rotation, late.state.rotation)
+    own = encoder.unwrap_mean_face(view.image, view.intrinsics, *late.state[1:])
+    true = encoder.unwrap_mean_face(view.image, view.intrinsics, view.rotation, view.translation)
+    assert torch.equal(seen[1], own)
+    assert float((seen[0][:, 3] - true[:, 3]).abs().mean()) < 0.1 < float((own[:, 3] - true[:, 3]).abs().mean())

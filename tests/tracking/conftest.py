@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from steadyface.networks.component_model import ComponentFaceModel
 from steadyface.networks.face_model import FaceModel, FaceModelSettings
 from steadyface.networks.state_encoder import StateEncoder, StateEncoderSettings
 from steadyface.studio.subject import Subject
@@ -34,8 +35,8 @@ def tracked() -> Tracked:
         subject.regions["rigid"], subject.regions, ("front",),
     )  # fmt: skip
     torch.manual_seed(0)
-    model = FaceModel(statistics, FaceModelSettings(latent_size=4, hidden=16, texture_width=4))
-    model.start_from_principal_components(meshes)
+    model = ComponentFaceModel(statistics, FaceModelSettings(latent_size=4, hidden=16, texture_width=4))
+    model.start_from_lab(meshes)
     settings = StateEncoderSettings(
         64, texture_size=32, point_width=8, still_points=12, moving_points=10, expression_width=8
     )

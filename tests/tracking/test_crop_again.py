@@ -26,7 +26,8 @@ def moved() -> tuple[Tensor, Tensor, Remembered]:
     images, place = blob()
     texels = torch.zeros(COUNT, 2, 2, 2)
     texels[:, :, 0, 0] = place
-    remembered = Remembered(torch.zeros(COUNT, 3), texels, torch.ones(COUNT, 1, 2, 2))
+    landmarks, doubt = torch.stack([place, place], dim=1), torch.ones(COUNT, 2)
+    remembered = Remembered(torch.zeros(COUNT, 3), texels, torch.ones(COUNT, 1, 2, 2), landmarks, doubt)
     with drawing(0, "crop", 1):
         to_crop = random_crops(images, 0.1, 0.2)
     return crop_again(images, K, remembered, to_crop)
@@ -37,6 +38,8 @@ def test_picture_camera_and_memory_agree() -> None:
     place = project(POINT.expand(COUNT, -1, -1), intrinsics)[:, 0]
     assert (place - blob()[1]).norm(dim=-1).min() > 0.3  # it did move
     torch.testing.assert_close(remembered.pixels[:, :, 0, 0], place, atol=1e-4, rtol=0)
+    torch.testing.assert_close(remembered.landmarks, torch.stack([place, place], dim=1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(remembered.landmark_doubt, (intrinsics[:, :1, 0] / K[:, :1, 0]).expand(-1, 2))
     steps, mass = torch.arange(float(SIZE)), images[:, 0].sum((1, 2))
     x = (images[:, 0] * steps).sum((1, 2)) / mass
     y = (images[:, 0] * steps[:, None]).sum((1, 2)) / mass
@@ -50,7 +53,10 @@ def test_off_the_mesh_stays_zero() -> None:
 def test_no_displacement_changes_nothing() -> None:
     images, _ = blob()
     to_crop = random_crops(images, 0.0, 0.0)
-    remembered = Remembered(torch.zeros(COUNT, 3), torch.rand(COUNT, 2, 2, 2), torch.ones(COUNT, 1, 2, 2))
+    remembered = Remembered(
+        torch.zeros(COUNT, 3), torch.rand(COUNT, 2, 2, 2), torch.ones(COUNT, 1, 2, 2), torch.zeros(COUNT, 0, 2),
+        torch.zeros(COUNT, 0),
+    )  # fmt: skip
     again, intrinsics, same = crop_again(images, K, remembered, to_crop)
     torch.testing.assert_close(again, images, atol=1e-5, rtol=0)
     assert torch.equal(intrinsics, K) and torch.equal(same.pixels, remembered.pixels)

@@ -1,0 +1,89 @@
+"""Landmarks of a clip, frame by frame: what a tracker gives that has no mesh of the subject."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steadyface.metrics.evaluate_track import JudgedFace
+from steadyface.metrics.geometry_errors import reprojection_error_px
+from steadyface.metrics.stability import (
+    AccelerationPxS2,
+    StabilityRatio,
+    acceleration_error_px_s2,
+)
+
+_SHORTEST = 3  # frames in a row that an acceleration needs
+
+
+@dataclass(frozen=True)
+class LandmarkTrack:
+    """L landmarks of T frames.
+
+    Shapes: points (T, L, 2), pixels of the full frame, pixel centres at integers, nan in a frame
+    where no face was found; time_s (T,) float64; vertex_index (L,) long, the subject's vertices that
+    they are, or None.
+    """
+
+    points: Tensor
+    time_s: Tensor
+    vertex_index: Tensor | None = None
+
+    @property
+    def found(self) -> Tensor:
+        """(T,) bool: the frames in which a face was found."""
+        return torch.isfinite(self.points).flatten(1).all(1)
+
+    def runs(self) -> Iterator[slice]:
+        """Runs of neighbouring frames with a face that are long enough to have an acceleration."""
+        found = [False, *self.found.tolist(), False]
+        starts = [frame for frame in range(len(found) - 1) if found[frame + 1] and not found[frame]]
+        ends = [frame for frame in range(len(found) - 1) if found[frame] and not found[frame + 1]]
+        for start, end in zip(starts, ends, strict=True):
+            if end - start >= _SHORTEST:
+                yield slice(start, end)
+
+    def save(self, path: Path) -> None:
+        """Write an npz of the documented format for other trackers; its name appears once it is whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {"landmarks": self.points.numpy(), "time_s": self.time_s.numpy()}
+        if self.vertex_index is not None:
+            arrays["vertex_index"] = self.vertex_index.numpy()
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with part.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def landmark_metrics(track: LandmarkTrack, true: JudgedFace | None = None) -> dict[str, float]:
+    """What landmarks can be judged by.
+
+    Args:
+        track: of the clip.
+        true: the truth of the same frames, where there is one; only for landmarks that are vertices.
+
+    Returns:
+        acceleration_px_s2 and stability_ratio_picture, over runs of found frames, and frames_without_face;
+        against the truth at the same vertices, reprojection_error_px and acceleration_error_px_s2.
+    """
+    values = {"frames_without_face": float((~track.found).sum())}
+    acceleration, ratio = AccelerationPxS2(), StabilityRatio()
+    for run in track.runs():
+        acceleration.update(track.points[run], track.time_s[run])
+        ratio.update(track.points[run])
+        values["acceleration_px_s2"] = float(acceleration.compute())
+        values["stability_ratio_picture"] = float(ratio.compute())
+    if true is not None and track.vertex_index is not None:
+        picture = true.picture[:, track.vertex_index]
+        values["reprojection_error_px"] = float(reprojection_error_px(track.points, picture))
+        values["acceleration_error_px_s2"] = float(acceleration_error_px_s2(track.points, picture, track.time_s))
+    return values
