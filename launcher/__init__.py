@@ -1,29 +1,34 @@
 """Reads an experiment, builds its stages, runs what was not run before, and shows what came out.
 
-==================  ==========================================================================
-``cli``             the command line: ``steadyface run | track | evaluate | studio | check``
-``settings``        what an experiment YAML may say: one dataclass, composed of the stages' own
-``resolve``         YAML + ``extends:`` + ``key=value`` -> that dataclass, all faults at once
-``plan``            which stages an experiment needs, and the content hash of each
-``runs``            a stage's folder: state, code version, taken from there when it was finished
-``execution``       a stage exactly once, whatever was killed before, on one process or several
-``training``        the Lightning Trainer of a stage: W&B, checkpoints, resume
-``metrics_file``    ``metrics.csv``: every logged number, cut back on a resume
-``checkpoint_io``   checkpoints that are whole or absent
-``memory``          what becomes of freed memory
-``logs``            what goes to the console, what to ``log.txt``
-``joined_data``     clip windows and lab views in one loader
-``outcome``         ``stages.json``: where an experiment's checkpoints lie
-``stages``          studio, appearance, pretraining, adaptation
-``experiment``      the main path, on one screen
-``evaluation``      tracks every row of the table over the clips and scores it
-``summary``         summary.json and the printed table
-``import_decoder``  a released network of the public Multiface code as a decoder
-``studio``          the synthetic subject in a folder of the user's
-``tracking``        one clip through a trained model: states, vertices, overlay
-``report``          the self-contained HTML page
-``results``         the page of several experiments, one a subject: intervals, tests, claims
-==================  ==========================================================================
+=====================  =======================================================================
+``cli``                the command line: ``steadyface run | track | evaluate | ...``
+``settings``           what an experiment YAML may say: one dataclass, composed of the stages' own
+``load``, ``resolve``  YAML + ``extends:`` + ``key=value`` -> that dataclass, all faults at once
+``sizes``              ``size=demo``: what changes where an experiment runs smaller
+``checks``             the faults of values and of their combinations
+``plan``               which stages an experiment needs, and the content hash of each
+``runs``               a stage's folder: state, code version, taken from there when it was finished
+``execution``          a stage exactly once, whatever was killed before, on one process or several
+``training``           the Lightning Trainer of a stage: W&B, checkpoints, resume
+``metrics_file``       ``metrics.csv``: every logged number, cut back on a resume
+``checkpoint_io``      checkpoints that are whole or absent
+``memory``             what becomes of freed memory
+``logs``               what goes to the console, what to ``log.txt``
+``joined_data``        clip windows and lab views in one loader
+``outcome``            ``stages.json``: where an experiment's checkpoints lie
+``stages``             studio, appearance, pretraining, adaptation
+``experiment``         the main path, on one screen
+``evaluation``         tracks every row of the table over the clips; ``judge`` scores it
+``baselines``          rows that are no trained network; ``external_rows``: other trackers' files
+``degradation_study``  the networks on clips made worse
+``summary``            summary.json and the printed table
+``import_decoder``     a released network of the public Multiface code as a decoder
+``studio``             the synthetic subject in a folder of the user's
+``tracking``           one clip through a trained model: states, vertices, overlay
+``report``             the self-contained HTML page
+``figures``            the paper's figures from finished experiments
+``results``            the page of several experiments, one a subject: intervals, tests, claims
+=====================  =======================================================================
 
 A new stage is a function in ``stages``, an entry in ``plan`` and a field in ``settings``.
 """

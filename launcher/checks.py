@@ -15,10 +15,12 @@ from lightning_modules.adaptation import check_parts
 from lightning_modules.pretraining import PretrainingSettings
 from steadyface.capture.degradation import parse_degradations
 from steadyface.errors import InputError
+from steadyface.networks.encoders import ENCODERS
 from steadyface.networks.face_model import FaceModelSettings
 from steadyface.networks.face_models import ARCHITECTURES
+from steadyface.networks.i2znet import check_i2znet
 
-NETWORKS = ("texture_space", "i2znet")
+NETWORKS = tuple(ENCODERS)
 RESERVED_ROWS = {
     "source", "adapted", "decoder_floor", "oracle_pose", "oracle_latent", "photometric_fit", "generic_tracker"
 }  # fmt: skip
@@ -112,6 +114,8 @@ def check_pretraining(experiment: Experiment, section: str, settings: Pretrainin
     if settings.view_consistency > 0 and experiment.lab.views_per_instant < 2:
         yield fault(f"{section}.view_consistency", "0, where lab.views_per_instant is 1",
                     settings.view_consistency, "set lab.views_per_instant=2")  # fmt: skip
+    if settings.network == "i2znet":
+        yield from check_i2znet(settings.i2znet, f"{section}.i2znet")
     yield from check_sizes(f"{section}.{name}", asdict(sizes))
 
 
@@ -150,6 +154,8 @@ def check_sizes(section: str, sizes: dict[str, Any]) -> Iterator[InputError]:
 
 def size_unit(section: str, name: str) -> int:
     """What a size of a network must be a multiple of: channels are normalised in groups of 8, sides halved 4 times."""
+    if name == "width":  # of I2ZNet's hourglass
+        return 8
     if name.endswith("_width"):
         return 8 if section.endswith(".encoder") else 1
     return 16 if name in {"image_size", "texture_size"} else 1

@@ -1,4 +1,4 @@
-"""The command line: ``steadyface run | track | evaluate | figures | studio | check | import-decoder``.
+"""The command line: ``steadyface run``, and the commands of `commands`.
 
 A fault in what the user gave is one line on stderr (expected, got, remedy) and exit code 2.
 Each command imports what it needs, so that ``--help`` answers at once.

@@ -77,8 +77,8 @@ def strategy(settings: TrainerSettings, kind: str) -> str:
     """Lightning's name of the way in which the processes train together."""
     if settings.devices == 1:
         return "auto"
-    # An adaptation's part of weight 0 leaves parameters without a gradient, such as the colour matrix.
-    return "ddp_find_unused_parameters_true" if kind == "adaptation" else "ddp"
+    # Parts of weight 0, and steps that train the landmarks alone, leave parameters without a gradient.
+    return "ddp_find_unused_parameters_true" if kind in {"adaptation", "pretraining"} else "ddp"
 
 
 def checkpointing(folder: Path, every_steps: int, monitor: str) -> list[Callback]:

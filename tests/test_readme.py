@@ -1,4 +1,4 @@
-"""The README's commands: each make target exists, each steadyface line parses, and the first ones run."""
+"""The commands of the README and of docs/: each make target exists, each line parses, and the first ones run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from launcher.cli import build_parser
+from launcher.cli import build_parser, commands
 from launcher.load import load_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    block for page in PAGES for block in re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+]
+COMMANDS = [command.name for command in commands()]
 LINES = [line for block in BLOCKS for line in block.splitlines() if line.strip() and not line.startswith("#")]
 STEADYFACE = [line for line in LINES if "steadyface " in line]
 MAKE = [line for line in LINES if line.startswith("make")]
@@ -58,5 +62,5 @@ def test_help_and_a_dry_run_of_the_demo_work(tmp_path: Path) -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    for command in ("run", "track", "evaluate", "studio", "check"):
+    for command in COMMANDS:
         assert any(words_of(line)[0] == command for line in STEADYFACE), command

@@ -32,6 +32,10 @@ NAMES = {
     ADAPTED_SMOOTHED: "Adapted, smoothed",
     "cftc_unguarded": "Frame consistency, unguarded",
     "motc_raw": "Raw colour consistency",
+    "photometric_fit": "Photometric fit, frame by frame",
+    "generic_tracker": "Generic tracker (MediaPipe)",
+    "oracle_pose": "Oracle: true pose",
+    "oracle_latent": "Oracle: best latent",
     "decoder_floor": "Decoder's floor",
 }
 

@@ -7,5 +7,7 @@
 - ``contrast``: local contrast normalisation inside a mask
 - ``alignment``: the rigid motion between two meshes, and moving it from the mesh into the pose
 - ``pose_from_points``: head pose from points of the head seen in the image
+- ``projection_jacobian``: how projected points move with pose and shape
+- ``crop_rays``: head pose in the coordinates of a crop, whatever its place and K
 - ``normals``: vertex normals
 """

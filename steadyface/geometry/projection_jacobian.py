@@ -6,7 +6,7 @@ import torch
 from pytorch3d.transforms import so3_exp_map
 from torch import Tensor
 
-from steadyface.geometry.cameras import NEAREST_DEPTH_MM
+from steadyface.geometry.cameras import NEAREST_DEPTH_MM, project
 
 
 def projection_jacobian(
@@ -27,8 +27,7 @@ def projection_jacobian(
         (B, K, 2, 6 + Z) pixels a unit.
     """
     depth = placed[..., 2:].clamp(min=NEAREST_DEPTH_MM)
-    rays = torch.cat([placed[..., :2] / depth, torch.ones_like(depth)], dim=-1)
-    here = (rays @ intrinsics.transpose(-1, -2))[..., :2]
+    here = project(placed, intrinsics)
     # d pixels / d placed = (K's first rows - pixels outer (0, 0, 1)) / depth
     toward = intrinsics[:, None, :2] - here.unsqueeze(-1) * here.new_tensor([0.0, 0.0, 1.0])
     toward = toward / depth.unsqueeze(-1)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from pytorch3d.transforms import so3_exp_map
 from torch import Tensor
 
-from steadyface.geometry.cameras import NEAREST_DEPTH_MM, transform
+from steadyface.geometry.cameras import project, transform
+from steadyface.geometry.projection_jacobian import move_pose, projection_jacobian
 
 DAMPING = 1e-6
 """Added to the pose's normal equations, of their mean diagonal: keeps them solvable."""
@@ -79,11 +79,8 @@ def _step(
     diagonal = torch.cat([ridge.expand(-1, 6), strength], dim=-1)
     pull = torch.cat([torch.zeros_like(wanted[:, :6]), strength * state.coefficients], dim=-1)
     change = torch.linalg.solve(normal + torch.diag_embed(diagonal), wanted - pull).to(pixels.dtype)
-    turn, shift = change[:, :3].clamp(-0.5, 0.5), change[:, 3:6].clamp(-0.5, 0.5)
-    return PointState(
-        state.coefficients + change[:, 6:], so3_exp_map(turn) @ state.rotation,
-        state.translation + shift * state.translation[:, 2:],
-    )
+    pose = move_pose(state.rotation, state.translation, change[:, :6].clamp(-0.5, 0.5))
+    return PointState(state.coefficients + change[:, 6:], *pose)
 
 
 def _linearised(
@@ -92,14 +89,5 @@ def _linearised(
     """Residuals (B, K, 2) in pixels and their derivatives (B, K, 2, 6 + Z)."""
     points = model.mean + torch.einsum("kiz,bz->bki", model.basis, state.coefficients)
     placed = transform(points, state.rotation, state.translation)
-    depth = placed[..., 2:].clamp(min=NEAREST_DEPTH_MM)
-    rays = torch.cat([placed[..., :2] / depth, torch.ones_like(depth)], dim=-1)
-    here = (rays @ intrinsics.transpose(-1, -2))[..., :2]
-    # d pixels / d placed = (K's first rows - pixels outer (0, 0, 1)) / depth
-    toward = intrinsics[:, None, :2] - here.unsqueeze(-1) * here.new_tensor([0.0, 0.0, 1.0])
-    toward = toward / depth.unsqueeze(-1)
-    turned = (placed - state.translation.unsqueeze(1)).unsqueeze(-2).expand_as(toward)
-    by_rotation = torch.linalg.cross(turned, toward)
-    by_shift = toward * state.translation[:, 2].view(-1, 1, 1, 1)
-    by_shape = torch.einsum("bkij,kjz->bkiz", toward @ state.rotation.unsqueeze(1), model.basis)
-    return pixels - here, torch.cat([by_rotation, by_shift, by_shape], dim=-1)
+    jacobian = projection_jacobian(placed, intrinsics, state.rotation, state.translation, model.basis)
+    return pixels - project(placed, intrinsics), jacobian

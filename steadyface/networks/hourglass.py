@@ -5,13 +5,13 @@ Yoon et al. (2019, Fig. 2) join its features with those of an image classifier.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from steadyface.networks.blocks import Downsample, Residual
+from steadyface.networks.blocks import Downsample, Residual, parameters_of
 from steadyface.networks.point_network import STRIDE, FoundPoints, read_points
 
 _SMALLEST_SIDE = 4
@@ -80,6 +80,12 @@ class StackedHourglass(nn.Module):
         depth = halvings(image_size // STRIDE)
         self.stacks = nn.ModuleList(Stack(width, depth, landmarks) for _ in range(stacks))
         self.hand_on = nn.ModuleList(nn.Conv2d(width + landmarks, width, 1) for _ in range(stacks - 1))
+
+    def last_parameters(self, what: str) -> list[nn.Parameter]:
+        """Of the 1x1 layers that say the landmarks, ``heads``, and, ``last_block``, the residual block before them."""
+        last = cast(Stack, self.stacks[-1])
+        heads = parameters_of(last.to_heat, last.to_doubt)
+        return heads if what == "heads" else [*parameters_of(last.refine), *heads]
 
     def forward(self, image: Tensor) -> Seen:
         features = self.entry(image)

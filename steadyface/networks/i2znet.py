@@ -163,10 +163,7 @@ class I2ZNet(Encoder):
         first = {"heads": -1, "last_block": -3, "all": 0}[what]
         points = parameters_of(*list(self.to_pose)[first:])
         if self.hourglass is not None:
-            last = self.hourglass.stacks[-1]
-            heads = [last.to_heat, last.to_doubt]
-            chosen = {"heads": heads, "last_block": [last.refine, *heads], "all": [self.hourglass]}[what]
-            points += parameters_of(*chosen)
+            points += parameters_of(self.hourglass) if what == "all" else self.hourglass.last_parameters(what)
         if self.perceptual is not None and what == "all":
             points += self.perceptual.learning_parameters()
         return {"points": points, "expression": parameters_of(*list(self.to_latent)[first:])}

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.cli import build_parser, main, parse_box
+from launcher.cli import build_parser, commands, main, parse_box
 from steadyface.errors import InputError
 
-COMMANDS = ("run", "track", "evaluate", "studio", "check")
+COMMANDS = [command.name for command in commands()]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

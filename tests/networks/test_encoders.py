@@ -82,6 +82,12 @@ def test_what_may_be_trained_grows_and_is_shared_out(network: Encoder) -> None:
         network.trained_parameters("tail")
 
 
+def test_heads_are_linear_and_1x1_layers_alone(network: Encoder) -> None:
+    groups = network.trained_parameters("heads")
+    assert all(part.dim() < 4 or part.shape[-1] == 1 for parts in groups.values() for part in parts)
+    assert len(groups["expression"]) == 2  # weight and bias of the layer that says the latent
+
+
 def test_heads_say_the_answer(network: Encoder) -> None:
     """Each group's heads alone change what they stand for, and the expression's change nothing else."""
     image = torch.rand(1, 3, 64, 64)
