@@ -37,6 +37,7 @@ from lightning_modules.appearance import AppearanceTraining
 from lightning_modules.pretraining import LabPretraining
 from steadyface.geometry.cameras import view_direction
 from steadyface.networks.checkpoints import describe_networks
+from steadyface.networks.precision import network_precision
 from steadyface.types import ClipBatch, LabBatch, SubjectStatistics
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "paper" / "ours.yaml"
@@ -184,11 +185,12 @@ def run_stage(stage: str, experiment: Experiment, folder: Path, batch: int, prec
     module, data = build_stage(stage, experiment, folder, batch)
     clock, on_cuda = StepClock(), torch.cuda.is_available()
     trainer = pl.Trainer(
-        max_steps=STEPS, max_epochs=-1, accelerator="gpu" if on_cuda else "cpu", devices=1, precision=precision,
+        max_steps=STEPS, max_epochs=-1, accelerator="gpu" if on_cuda else "cpu", devices=1,
         callbacks=[clock], logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, limit_val_batches=0, default_root_dir=str(folder),
     )  # fmt: skip
-    trainer.fit(module, datamodule=RandomData(module.statistics, data))
+    with network_precision(precision):
+        trainer.fit(module, datamodule=RandomData(module.statistics, data))
     peak = torch.cuda.max_memory_allocated() if on_cuda else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"seconds": clock.seconds, "peak_gb": peak / 1e9}
 

@@ -7,6 +7,7 @@
 ``sizes``              ``size=demo``: what changes where an experiment runs smaller
 ``checks``             the faults of values and of their combinations
 ``plan``               which stages an experiment needs, and the content hash of each
+``weights``            ImageNet's, looked for before anything runs
 ``runs``               a stage's folder: state, code version, taken from there when it was finished
 ``execution``          a stage exactly once, whatever was killed before, on one process or several
 ``training``           the Lightning Trainer of a stage: W&B, checkpoints, resume

@@ -19,6 +19,7 @@ from steadyface.networks.encoders import ENCODERS
 from steadyface.networks.face_model import FaceModelSettings
 from steadyface.networks.face_models import ARCHITECTURES
 from steadyface.networks.i2znet import check_i2znet
+from steadyface.networks.precision import PRECISIONS
 
 NETWORKS = tuple(ENCODERS)
 RESERVED_ROWS = {
@@ -169,8 +170,8 @@ def check_trainer(experiment: Experiment) -> Iterator[InputError]:
             yield fault(f"trainer.{name}", "1 or more", getattr(trainer, name), "give a whole number from 1")
     if trainer.accelerator not in {"cpu", "gpu"}:
         yield fault("trainer.accelerator", "cpu or gpu", trainer.accelerator, "choose one of them")
-    if trainer.precision not in {"32-true", "bf16-mixed"}:
-        yield fault("trainer.precision", "32-true or bf16-mixed", trainer.precision, "choose one of them")
+    if trainer.precision not in PRECISIONS:
+        yield fault("trainer.precision", " or ".join(PRECISIONS), trainer.precision, "choose one of them")
     if experiment.wandb.mode not in {"offline", "online", "disabled"}:
         yield fault("wandb.mode", "offline, online or disabled", experiment.wandb.mode, "choose one of them")
 

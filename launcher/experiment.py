@@ -17,6 +17,7 @@ from launcher.runs import StageResult, make_folder, write_atomically
 from launcher.settings import Experiment, to_yaml, variant_source
 from launcher.stages import StageRunner
 from launcher.summary import print_summary
+from launcher.weights import check_given_weights
 
 EVALUATION, REPORT = "evaluation", "report"  # their labels among the stages' times
 
@@ -29,6 +30,7 @@ def run_experiment(experiment: Experiment) -> Path:
     """
     plan = make_plan(experiment)
     check_given_clips(experiment)
+    check_given_weights(experiment, plan)
     folder = Path(experiment.runs) / experiment.name
     make_folder(folder)
     outcome = run_stages(experiment, plan)

@@ -30,7 +30,7 @@ class TrainerSettings:
 
     accelerator: str = "cpu"  # cpu or gpu
     devices: int = 1  # processes; above 1 they train in parallel (DDP)
-    precision: str = "32-true"  # or bf16-mixed
+    precision: str = "32-true"  # or bf16-mixed: bfloat16 in the networks' convolutions, never in geometry
     threads: int = 1  # torch threads of each process
     log_every_steps: int = 20  # optimiser steps between two rows of metrics.csv
     validate_every_steps: int = 200  # optimiser steps between two validations

@@ -20,6 +20,7 @@ from launcher.logs import log_file
 from launcher.metrics_file import MetricsFile
 from launcher.runs import LAST_CHECKPOINT, RunRecord
 from launcher.settings import TrainerSettings, WandbSettings
+from steadyface.networks.precision import network_precision
 
 
 def prepare_process(settings: TrainerSettings, seed: int) -> None:
@@ -50,7 +51,6 @@ def train(
         trainer = Trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
-            precision=settings.precision,  # type: ignore[arg-type]
             strategy=strategy(settings, record.kind),
             max_steps=steps,
             max_epochs=-1,
@@ -67,9 +67,10 @@ def train(
             deterministic="warn",
             default_root_dir=str(folder),
         )
-        trainer.fit(module, datamodule=data, ckpt_path=record.resumed_from or None)
-        if steps % settings.validate_every_steps:
-            trainer.validate(module, datamodule=data, verbose=False)
+        with network_precision(settings.precision):
+            trainer.fit(module, datamodule=data, ckpt_path=record.resumed_from or None)
+            if steps % settings.validate_every_steps:
+                trainer.validate(module, datamodule=data, verbose=False)
         trainer.save_checkpoint(folder / LAST_CHECKPOINT)
 
 

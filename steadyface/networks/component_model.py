@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from steadyface.networks.blocks import Upsample, convolution_stack
 from steadyface.networks.face_model import FaceModel, FaceModelSettings, Posterior
+from steadyface.networks.precision import convolve
 from steadyface.types import SubjectStatistics
 
 STRAIGHT = ("encode_mesh.bias", "encode_mesh.weight", "to_mesh.bias", "to_mesh.weight")
@@ -90,7 +91,7 @@ class ComponentFaceModel(FaceModel):
     def encode(self, vertices: Tensor, average_texture: Tensor, average_mask: Tensor) -> Posterior:
         """Mesh (B, N, 3) mm, average texture (B, 3, U, U) linear and its mask -> the latent's posterior."""
         mesh, texture = self.normalise(vertices, average_texture, average_mask)
-        seen = self.encode_texture(texture).flatten(1)
+        seen = convolve(self.encode_texture, texture).flatten(1)
         code = self.encode_mesh(mesh)
         joint = self.encode_joint(torch.cat([code, seen], dim=-1))
         return Posterior(code + self.to_mean(joint), self.to_log_variance(joint).clamp(-8.0, 4.0))
@@ -109,5 +110,5 @@ class ComponentFaceModel(FaceModel):
         """Latent (B, Z) and unit view direction (B, 3), head frame -> texture (B, 3, U, U) linear."""
         view = self.decode_view(view_direction)
         grid = self.to_grid(torch.cat([self.decode_latent(latent), view], dim=-1)).view(len(latent), -1, 8, 8)
-        detail = self.to_colour(self.decode_texture(grid)) + self.texture_bias
+        detail = convolve(self.to_colour, convolve(self.decode_texture, grid)) + self.texture_bias
         return detail * self.texture_std + self.texture_mean

@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from steadyface.networks.blocks import Downsample, Residual, parameters_of
 from steadyface.networks.point_network import STRIDE, FoundPoints, read_points
+from steadyface.networks.precision import in_network_precision
 
 _SMALLEST_SIDE = 4
 """Cells a side at the bottom of an hourglass, as in the paper."""
@@ -87,6 +88,7 @@ class StackedHourglass(nn.Module):
         heads = parameters_of(last.to_heat, last.to_doubt)
         return heads if what == "heads" else [*parameters_of(last.refine), *heads]
 
+    @in_network_precision
     def forward(self, image: Tensor) -> Seen:
         features = self.entry(image)
         own, points = self.stacks[0](features)

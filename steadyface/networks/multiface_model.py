@@ -12,6 +12,7 @@ from torch import Tensor
 
 from steadyface.errors import InputError
 from steadyface.networks.face_model import FaceModel, FaceModelSettings, Posterior
+from steadyface.networks.precision import convolve
 from steadyface.networks.texture_blocks import Style, TextureShape, activate, texture_decoder, texture_encoder
 from steadyface.networks.texture_warp import TextureWarp
 from steadyface.networks.weight_normalised import NormalisedLinear
@@ -76,7 +77,7 @@ class MultifaceModel(FaceModel):
 
     def encode_normalised(self, mesh: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
         """Mesh (B, 3N) and texture (B, 3, U, U) in deviations -> unscaled mean and log deviation, (B, Z) each."""
-        seen = activate(self.texture_features(self.encode_texture(texture).flatten(1)))
+        seen = activate(self.texture_features(convolve(self.encode_texture, texture).flatten(1)))
         shape = activate(self.mesh_features(mesh))
         mean, log_deviation = self.to_posterior(torch.cat([seen, shape], dim=-1)).chunk(2, dim=-1)
         return mean, log_deviation
@@ -90,7 +91,7 @@ class MultifaceModel(FaceModel):
         """Latent (B, Z) and unit view direction (B, 3), head frame -> texture (B, 3, U, U) linear."""
         features = torch.cat([self.view_features(view_direction), self.latent_features(latent)], dim=-1)
         grid = activate(self.to_grid(activate(features))).view(len(latent), -1, self._grid, self._grid)
-        texture = self.decode_texture(grid)
+        texture = convolve(self.decode_texture, grid)
         if self.warp is not None:
             texture = self.warp(latent, texture)
         return texture * self.texture_std + self.texture_mean

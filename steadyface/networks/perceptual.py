@@ -10,6 +10,7 @@ from torch.nn.functional import avg_pool2d
 
 from steadyface.networks.blocks import parameters_of
 from steadyface.networks.imagenet import MOBILENET, VGG16, Classifier
+from steadyface.networks.precision import in_network_precision
 
 GRID = 8
 """Cells a side, about, of what a level hands on."""
@@ -94,6 +95,7 @@ class PerceptualFeatures(nn.Module):
                 module.eval()
         return self
 
+    @in_network_precision
     def forward(self, image: Tensor) -> Tensor:
         features, seen = image, []
         for index, part in enumerate(self.parts):

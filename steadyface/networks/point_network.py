@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 
 from steadyface.networks.blocks import Residual
 from steadyface.networks.imagenet import feature_layers, imagenet_weights
+from steadyface.networks.precision import in_network_precision, in_single_precision
 
 STRIDE = 4
 """Pixels of the crop to a cell of the heat maps."""
@@ -76,6 +77,7 @@ class PointNetwork(nn.Module):
                 module.eval()
         return self
 
+    @in_network_precision
     def forward(self, image: Tensor) -> FoundPoints:
         """(B, 3, S, S) sRGB in [0, 1], S a multiple of 16 -> K points each."""
         quarter = self.to_quarter((image - self.image_mean) / self.image_std)
@@ -90,6 +92,7 @@ class PointNetwork(nn.Module):
         return [parameter for parameter in self.parameters() if id(parameter) not in fixed]
 
 
+@in_single_precision
 def read_points(heat: Tensor, doubt: Tensor) -> FoundPoints:
     """Points out of maps of a quarter of the crop's side.
 

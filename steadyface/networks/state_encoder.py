@@ -24,6 +24,7 @@ from steadyface.networks.blocks import convolution_stack, parameters_of
 from steadyface.networks.encoder import Encoder, Prediction
 from steadyface.networks.head_points import HeadPoints
 from steadyface.networks.point_network import FoundPoints, PointNetwork
+from steadyface.networks.precision import convolve
 from steadyface.types import FaceState, SubjectStatistics
 
 
@@ -55,7 +56,7 @@ class ExpressionNetwork(nn.Module):
                 part.zero_()
 
     def forward(self, texture: Tensor) -> Tensor:
-        return self.head(self.body(texture))
+        return self.head(convolve(self.body, texture))
 
 
 class StateEncoder(Encoder):

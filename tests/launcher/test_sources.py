@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher.cli import main
 from launcher.load import load_experiment
 from launcher.plan import make_plan
 from launcher.settings import Experiment, source_settings
@@ -85,3 +86,15 @@ def test_a_part_that_the_source_network_cannot_feed_is_refused_by_name() -> None
     assert "variants.a.weights.landmarks" in fault and "landmark branch" in fault
     (fault,) = faults("clips.window_offsets_s=[0.0]", "variants={}")
     assert "adaptation.weights.cftc" in fault
+
+
+def test_missing_imagenet_weights_are_found_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+    published = str(ROOT / "experiments" / "paper" / "published.yaml")
+    words = ["size=demo", "pretraining.i2znet.backbone=vgg16", f"runs={tmp_path / 'runs'}"]
+    assert main(["run", published, *words]) == 2
+    (fault,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("steadyface:")]
+    assert "the ImageNet weights of VGG-16" in fault and "get_state_dict" in fault and "mobilenet_v2" in fault
+    assert not (tmp_path / "runs").exists()
