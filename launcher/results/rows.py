@@ -25,7 +25,8 @@ EXPLAINED = {
     "supervised_48": "adapted with the true labels of 48 frames of the adapted clip",
     "supervised_all": "adapted with the true labels of every frame of the adapted clip: the supervised ceiling",
     "decoder_floor": "the best that the face model can express, fitted to the true mesh",
-    "photometric_fit": "the face model fitted to the pictures frame by frame, without a network's training",
+    "photometric_fit": "the face model fitted to the pictures frame by frame, without a network's training; "
+    "its two weights were chosen on the adapted clip of the synthetic subject of seed 0",
     "oracle_pose": "the source's latent under the true head pose",
     "oracle_latent": "the true latent under the source's head pose",
     "generic_tracker": "a tracker that knows no subject in particular",
