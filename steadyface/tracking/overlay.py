@@ -17,7 +17,7 @@ from steadyface.geometry.cameras import project, transform
 from steadyface.geometry.normals import vertex_normals
 from steadyface.geometry.rasterizer import Fragments, interpolate, rasterize
 from steadyface.geometry.texture_space import sample_pixels
-from steadyface.losses.colour import fit_colour_matrix
+from steadyface.losses.colour_fit import fit_channels
 from steadyface.tracking.track import Track
 from steadyface.types import SubjectStatistics
 
@@ -235,7 +235,9 @@ def _textured(
     """The model's texture in the camera's colours, (1, 3, H, W) sRGB; ``behind`` is the picture there."""
     rendered = render_texture(fragments, topology, texture)
     if colour is None:
-        colour = fit_colour_matrix(rendered, rgb_to_linear_rgb(behind), torch.ones_like(behind[:, :1]))
+        # gains alone: a full matrix is fitted to skin, and turns dark hair black or blue
+        gain = fit_channels(rendered, rgb_to_linear_rgb(behind), torch.ones_like(behind[:, :1]), bias=False)
+        colour = torch.cat([torch.diag(gain[:, 0]), gain.new_zeros(3, 1)], dim=1)
     colour = colour.to(rendered)
     corrected = torch.einsum("ij,bjhw->bihw", colour[:, :3], rendered) + colour[:, 3].view(1, 3, 1, 1)
     return linear_rgb_to_rgb(corrected.clamp(0.0, 1.0))

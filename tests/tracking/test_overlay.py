@@ -59,7 +59,7 @@ def test_the_colour_is_fitted_to_the_frame():
     frame = draw_overlay(
         _frame(), BOARD + AWAY, K, _topology(), _marked_texture(), IDENTITY_COLOUR, opacity=1.0
     )
-    darker = (_marked_texture() - 0.05) * 0.6
+    darker = _marked_texture() * torch.tensor([0.6, 0.5, 0.7]).view(-1, 1, 1)
     drawn = draw_overlay(frame, BOARD + AWAY, K, _topology(), darker, opacity=1.0)
     assert np.abs(drawn.astype(int) - frame.astype(int)).max() < 12
     unfitted = draw_overlay(frame, BOARD + AWAY, K, _topology(), darker, IDENTITY_COLOUR, opacity=1.0)
