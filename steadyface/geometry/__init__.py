@@ -9,5 +9,6 @@
 - ``pose_from_points``: head pose from points of the head seen in the image
 - ``projection_jacobian``: how projected points move with pose and shape
 - ``crop_rays``: head pose in the coordinates of a crop, whatever its place and K
+- ``normal_equations``: least squares of many unknowns
 - ``normals``: vertex normals
 """

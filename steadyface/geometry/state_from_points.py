@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from steadyface.geometry.cameras import project, transform
+from steadyface.geometry.normal_equations import solve_normal_equations
 from steadyface.geometry.projection_jacobian import move_pose, projection_jacobian
 
 DAMPING = 1e-6
@@ -78,7 +79,7 @@ def _step(
     strength = prior.double().expand(len(pixels), state.coefficients.shape[-1])
     diagonal = torch.cat([ridge.expand(-1, 6), strength], dim=-1)
     pull = torch.cat([torch.zeros_like(wanted[:, :6]), strength * state.coefficients], dim=-1)
-    change = torch.linalg.solve(normal + torch.diag_embed(diagonal), wanted - pull).to(pixels.dtype)
+    change = solve_normal_equations(normal + torch.diag_embed(diagonal), wanted - pull).to(pixels.dtype)
     pose = move_pose(state.rotation, state.translation, change[:, :6].clamp(-0.5, 0.5))
     return PointState(state.coefficients + change[:, 6:], *pose)
 

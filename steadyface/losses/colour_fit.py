@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from steadyface.geometry.normal_equations import solve_normal_equations
+
 _RIDGE = 1e-3  # weight of that pull, as a share of the texels
 
 
@@ -30,7 +32,7 @@ def pulled_least_squares(design: Tensor, target: Tensor, start: Tensor, ridge: f
     identity = torch.eye(design.shape[-1], dtype=design.dtype, device=design.device)
     pull = ridge * max(design.shape[-2], 1) * identity
     normal = design.mT @ design + pull
-    return torch.linalg.solve(normal, design.mT @ target + pull @ start.to(design))
+    return solve_normal_equations(normal, design.mT @ target + pull @ start.to(design))
 
 
 def fit_colour_matrix(model: Tensor, observed: Tensor, mask: Tensor, ridge: float = _RIDGE) -> Tensor:
@@ -88,5 +90,5 @@ def fit_maps(model: Tensor, observed: Tensor, mask: Tensor, upsampling: Tensor) 
     pull = _RIDGE * max(float(chosen.sum()), 1.0) / cells
     start = torch.cat([right.new_ones(cells, 1), right.new_zeros(cells, 1)])
     normal = torch.cat([upper, lower], dim=-2) + pull * torch.eye(2 * cells, dtype=right.dtype, device=right.device)
-    gain, bias = torch.linalg.solve(normal, right + pull * start).squeeze(-1).to(model.dtype).chunk(2, dim=-1)
+    gain, bias = solve_normal_equations(normal, right + pull * start).squeeze(-1).to(model.dtype).chunk(2, dim=-1)
     return gain, bias

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from steadyface.geometry.normal_equations import solve_normal_equations
 from steadyface.geometry.pose_from_points import solve_pose
 from steadyface.geometry.state_from_points import PointModel, PointState, solve_state
 from steadyface.networks.point_network import FoundPoints
@@ -60,7 +61,7 @@ class HeadPoints(nn.Module):
         places = meshes[:, self.vertices].flatten(1)
         terms = torch.cat([whitened, whitened.new_ones(len(whitened), 1)], dim=1)
         normal = terms.t() @ terms + _RIDGE * torch.eye(terms.shape[1], device=terms.device)
-        fitted = torch.linalg.solve(normal, terms.t() @ places)
+        fitted = solve_normal_equations(normal, terms.t() @ places)
         self.mean.copy_(fitted[-1].view(-1, 3))
         self.basis.copy_(fitted[:-1].t().reshape(len(self.vertices), 3, -1))
 

@@ -62,7 +62,7 @@ def in_single_precision(function: Callable[Inputs, Output]) -> Callable[Inputs, 
         if _PRECISION.get() == PRECISIONS[0]:
             return function(*inputs, **options)
         with torch.autocast(_device_of(inputs), enabled=False):
-            return function(*(_single(part) for part in inputs), **options)  # type: ignore[arg-type]
+            return function(*(_single(part) for part in inputs), **options)
 
     return run
 

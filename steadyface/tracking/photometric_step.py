@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from steadyface.geometry.cameras import project
+from steadyface.geometry.normal_equations import solve_normal_equations
 from steadyface.geometry.projection_jacobian import move_pose, projection_jacobian
 from steadyface.geometry.texture_space import TexelMap, sample_pixels
 from steadyface.losses.consistency import OUT_OF_FRAME_COST
@@ -192,7 +193,7 @@ def _step(at: Quadratic, damping: Tensor) -> Tensor:
     diagonal = normal.diagonal(dim1=-2, dim2=-1)
     floor = 1e-9 * diagonal.mean(-1, keepdim=True) + 1e-12
     damped = normal + torch.diag_embed(damping.double().unsqueeze(-1) * diagonal + floor)
-    return -torch.linalg.solve(damped, at.gradient.double()).to(at.gradient.dtype)
+    return -solve_normal_equations(damped, at.gradient.double()).to(at.gradient.dtype)
 
 
 def _where(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
