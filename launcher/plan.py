@@ -17,6 +17,7 @@ from launcher.outcome import ADAPTED, find_checkpoint
 from launcher.runs import Stage, find_finished, fingerprint
 from launcher.settings import STUDIO, Experiment, source_settings, variant_settings, variant_source
 from lightning_modules.pretraining import PretrainingSettings
+from steadyface.capture.clip_truth import truth_path
 from steadyface.capture.video import probe
 from steadyface.errors import InputError
 
@@ -127,13 +128,33 @@ def plan_adaptations(
 
 def plan_adaptation(experiment: Experiment, variant: str, seed: int, inputs: dict[str, str]) -> Stage:
     """One adaptation: a row of the table under one seed."""
+    adaptation = variant_settings(experiment, variant, seed)
+    if adaptation.labelled_frames:
+        inputs = inputs | truth_inputs(experiment, variant)
     settings = {
-        "adaptation": asdict(variant_settings(experiment, variant, seed)),
+        "adaptation": asdict(adaptation),
         "clips": data_settings(experiment.clips),
         "lab": data_settings(experiment.lab),
         **machine_settings(experiment),
     }
     return Stage("adaptation", f"{variant}, seed {seed}", settings, inputs)
+
+
+def truth_inputs(experiment: Experiment, variant: str) -> dict[str, str]:
+    """The hashes of the truth of given clips, for a row that learns from it; the studio's is in the studio's hash.
+
+    Raises:
+        InputError: for a clip without truth: found here, and not after the source network's training.
+    """
+    found = {}
+    for index, clip in enumerate(experiment.clips.clips):
+        if not clip.startswith(STUDIO):
+            path = truth_path(Path(clip))
+            if not path.is_file():
+                remedy = f"leave the row {variant} out, or put the truth there"
+                raise InputError(path, "the truth of a labelled clip", "no such file", remedy)
+            found[f"truth {index}"] = fingerprint(path)
+    return found
 
 
 def machine_settings(experiment: Experiment) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files that an experiment of one's own names."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_clip.mp4").write_bytes(b"")
+    (tmp_path / "my_clip.truth.npz").write_bytes(b"")
     (tmp_path / "my_capture").mkdir()
     (tmp_path / "my_capture" / "KRT").write_text("")
 

@@ -81,6 +81,21 @@ def test_without_the_studio_the_files_are_hashed(tmp_path: Path) -> None:
         make_plan(demo(*words[:2], "evaluation.held_out_clip=nowhere.mp4"))
 
 
+def test_the_truth_of_a_labelled_clip_is_hashed_and_must_be_there(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_text("1")
+    words = [f"clips.clips=[{clip}]", "variants={}", "variants={labelled: {labelled_frames: 2}}"]
+    with pytest.raises(InputError, match=r"the truth of a labelled clip, got no such file.*the row labelled"):
+        make_plan(demo(*words))
+    truth = tmp_path / "clip.truth.npz"
+    truth.write_text("1")
+    before = make_plan(demo(*words))
+    truth.write_text("12")
+    after = make_plan(demo(*words))
+    assert before.adaptations["adapted", 0] == after.adaptations["adapted", 0]
+    assert before.adaptations["labelled", 0] != after.adaptations["labelled", 0]
+
+
 def test_a_given_checkpoint_replaces_the_source_stages(tmp_path: Path) -> None:
     (tmp_path / "source.ckpt").write_text("weights")
     plan = make_plan(demo(f"source={tmp_path / 'source.ckpt'}"))
