@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from datamodules.wild_clips import check_settings
-from launcher.baselines import check_baselines
+from launcher.baselines import BASELINES, check_baselines
 from launcher.outcome import ADAPTED
 from launcher.settings import STUDIO, Experiment, source_settings, variant_settings, variant_source
 from lightning_modules.adaptation import check_parts
@@ -22,9 +22,7 @@ from steadyface.networks.i2znet import check_i2znet
 from steadyface.networks.precision import PRECISIONS
 
 NETWORKS = tuple(ENCODERS)
-RESERVED_ROWS = {
-    "source", "adapted", "decoder_floor", "oracle_pose", "oracle_latent", "photometric_fit", "generic_tracker"
-}  # fmt: skip
+RESERVED_ROWS = {"source", ADAPTED, "decoder_floor", *BASELINES}
 
 
 def check(experiment: Experiment) -> Iterator[InputError]:
@@ -82,11 +80,15 @@ def check_variants(experiment: Experiment) -> Iterator[InputError]:
             known = ", ".join(experiment.sources) or "none"
             yield fault(f"variants.{variant}.source", f"one of sources ({known})", source, "name one of them")
     rows = {"adaptation": ADAPTED} | {f"variants.{variant}": variant for variant in experiment.variants}
+    told: set[tuple[str, str]] = set()  # a row inherits the adaptation's faults: each is told once
     for section, variant in rows.items() if experiment.adapt else []:
         try:
             settings = variant_settings(experiment, variant, seed=0)
             branch = has_landmarks(experiment, variant_source(experiment, variant))
-            yield from check_parts(settings, branch, len(experiment.clips.window_offsets_s), section)
+            for error in check_parts(settings, branch, len(experiment.clips.window_offsets_s), section):
+                if (error.subject.removeprefix(section), error.got) not in told:
+                    told.add((error.subject.removeprefix(section), error.got))
+                    yield error
         except ExceptionGroup as group:
             yield from (error for error in group.exceptions if isinstance(error, InputError))
 

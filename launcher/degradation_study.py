@@ -46,7 +46,7 @@ def study_degradations(requested: Sequence[str], rows: Mapping[str, Path], clip:
         score: of a track, and the face model that its latents are of: metric -> value.
 
     Raises:
-        InputError: an unknown name a name twice, or a level outside its range, before anything is tracked.
+        InputError: an unknown name, a name twice, or a level outside its range, before anything is tracked.
     """
     chosen = parse_degradations(requested)
     count = len(rows) * sum(map(len, chosen.values()))

@@ -1,6 +1,6 @@
 """Every row of the table over every clip: tracked, scored, written to ``summary.json``.
 
-Truth (``NAME.truth.npz`` beside a clip) is opened here and nowhere else. A clip without truth gets
+Truth (``NAME.truth.npz`` beside a clip) is opened here, and by rows that learn from labels. A clip without truth gets
 the metrics that need none.
 """
 

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from typing import Self
 
 from torch import Tensor, nn
+
+
+class FrozenBatchNorm(nn.Module):
+    """A module whose batch norm always uses the statistics that it was loaded with: no clip moves them."""
+
+    def train(self, mode: bool = True) -> Self:
+        """As usual, but for batch norm."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
 
 
 class Downsample(nn.Sequential):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from steadyface.networks.blocks import parameters_of
+from steadyface.networks.blocks import FrozenBatchNorm, parameters_of
 from steadyface.networks.imagenet import MOBILENET, VGG16, Classifier
 from steadyface.networks.precision import in_network_precision
 
@@ -44,7 +44,7 @@ BACKBONES = {
 """Name -> backbone; to add one, say how it is built and tapped."""
 
 
-class PerceptualFeatures(nn.Module):
+class PerceptualFeatures(FrozenBatchNorm):
     """Standardised crop (B, 3, S, S) -> features (B, F) of several depths of a classifier.
 
     The first level keeps ImageNet's weights once they are loaded: its edges and colours serve any
@@ -86,14 +86,6 @@ class PerceptualFeatures(nn.Module):
     def learning_parameters(self) -> list[nn.Parameter]:
         """All but those that stay as they were loaded."""
         return parameters_of(*self.parts[int(self.first_is_still):], self.project)
-
-    def train(self, mode: bool = True) -> PerceptualFeatures:
-        """As usual, but for batch norm, which always uses the statistics that it was loaded with."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
 
     @in_network_precision
     def forward(self, image: Tensor) -> Tensor:

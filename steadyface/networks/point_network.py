@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from steadyface.networks.blocks import Residual
+from steadyface.networks.blocks import FrozenBatchNorm, Residual
 from steadyface.networks.imagenet import feature_layers, imagenet_weights
 from steadyface.networks.precision import in_network_precision, in_single_precision
 
@@ -33,7 +33,7 @@ class FoundPoints(NamedTuple):
     log_heat: Tensor
 
 
-class PointNetwork(nn.Module):
+class PointNetwork(FrozenBatchNorm):
     """Crop (B, 3, S, S) -> where K points lie.
 
     The layers down to a quarter of the resolution stay as they are loaded, and no batch norm ever
@@ -68,14 +68,6 @@ class PointNetwork(nn.Module):
         """Load the ImageNet weights of the way down. Raises InputError where their file is not torchvision's."""
         parts = (self.to_quarter, self.to_eighth, self.to_sixteenth)
         nn.Sequential(*(layer for part in parts for layer in part.children())).load_state_dict(imagenet_weights())
-
-    def train(self, mode: bool = True) -> PointNetwork:
-        """As usual, but for batch norm, which always uses the statistics that it was loaded with."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
 
     @in_network_precision
     def forward(self, image: Tensor) -> FoundPoints:

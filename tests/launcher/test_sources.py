@@ -84,7 +84,7 @@ def test_a_part_that_the_source_network_cannot_feed_is_refused_by_name() -> None
     assert seen.variants["a"]
     (fault,) = faults(blind, "variants.a={source: blind, weights: {landmarks: 1}}")
     assert "variants.a.weights.landmarks" in fault and "landmark branch" in fault
-    (fault,) = faults("clips.window_offsets_s=[0.0]", "variants={}")
+    (fault,) = faults("clips.window_offsets_s=[0.0]", "variants={}", "variants={a: {steps: 7}}")
     assert "adaptation.weights.cftc" in fault
 
 
