@@ -1,7 +1,7 @@
 """Reads an experiment, builds its stages, runs what was not run before, and shows what came out.
 
 =====================  =======================================================================
-``cli``                the command line: ``steadyface run | track | evaluate | ...``
+``cli``, ``commands``  the command line: ``steadyface run | track | evaluate | ...``
 ``settings``           what an experiment YAML may say: one dataclass, composed of the stages' own
 ``load``, ``resolve``  YAML + ``extends:`` + ``key=value`` -> that dataclass, all faults at once
 ``sizes``              ``size=demo``: what changes where an experiment runs smaller
@@ -10,7 +10,7 @@
 ``weights``            ImageNet's, looked for before anything runs
 ``runs``               a stage's folder: state, code version, taken from there when it was finished
 ``execution``          a stage exactly once, whatever was killed before, on one process or several
-``training``           the Lightning Trainer of a stage: W&B, checkpoints, resume
+``training``           the Lightning Trainer of a stage: checkpoints, resume; ``wandb_runs``: its W&B run
 ``metrics_file``       ``metrics.csv``: every logged number, cut back on a resume
 ``checkpoint_io``      checkpoints that are whole or absent
 ``memory``             what becomes of freed memory

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.cli import build_parser, commands
+from launcher.cli import build_parser
+from launcher.commands import commands
 from launcher.load import load_experiment
 
 ROOT = Path(__file__).resolve().parents[1]

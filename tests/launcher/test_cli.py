@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.cli import build_parser, commands, main, parse_box
+from launcher.cli import build_parser, main
+from launcher.commands import commands
+from launcher.commands.clips import parse_box
 from steadyface.errors import InputError
 
 COMMANDS = [command.name for command in commands()]

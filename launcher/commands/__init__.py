@@ -1,0 +1,24 @@
+"""The sub-commands of ``steadyface``, a module a group.
+
+===============  =================================
+``command``      what a sub-command is
+``experiments``  run
+``clips``        track, check
+``scores``       evaluate, results, figures
+``subjects``     studio, import-decoder
+===============  =================================
+
+To add one: a `Command` in a module's ``COMMANDS``, and a new module's name in `commands`. Each action imports what
+it needs when it is called, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from launcher.commands import clips, experiments, scores, subjects
+from launcher.commands.command import Command
+
+
+def commands() -> tuple[Command, ...]:
+    """Every sub-command, in the order of the help."""
+    groups = (experiments, scores, clips, subjects)
+    return tuple(command for group in groups for command in group.COMMANDS)
