@@ -56,11 +56,13 @@ bench: $(STAMP)  ## run every benchmark; each prints ratios against a peer measu
 	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
 
 # Hours on a CPU. What was finished before is taken from its run folder: started again, it goes on.
-results: $(STAMP)  ## objectives, baselines and oracles on three subjects, then docs/results.md; takes hours
+results: $(STAMP)  ## objectives, baselines, oracles on three subjects; encoders; docs/results*.md; takes hours
 	set -e; for subject in $(SUBJECTS); do \
 		$(BIN)/steadyface run experiments/results/subject.yaml size=demo \
 			studio.identity_seed=$$subject name=results_$$subject; done
 	$(BIN)/steadyface results $(SUBJECTS:%=runs/results_%) --out docs/results.md
+	$(BIN)/steadyface run experiments/results/encoder.yaml size=demo name=results_encoder
+	$(BIN)/steadyface results runs/results_encoder --out docs/results-encoder.md
 
 # --no-deps: MediaPipe's own bounds ask for a protobuf older than W&B takes; this set was run together.
 detector: $(STAMP)  ## optional: MediaPipe, which finds the face when no --box is given

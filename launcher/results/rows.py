@@ -20,6 +20,8 @@ EXPLAINED = {
     "without_rehearsal": "`adapted` without batches of the lab capture",
     "without_source_prior": "`adapted` without the pull towards the source network's states",
     "source_lab_light": "a source network trained under the lab's light only",
+    "texture_space": "the texture-space encoder after as many steps as the source network",
+    "i2znet_equal_time": "I2ZNet after as much training time as the texture-space encoder",
     "adapted_lab_light": "`source_lab_light`, adapted",
     "supervised_8": "adapted with the true labels of 8 frames of the adapted clip",
     "supervised_48": "adapted with the true labels of 48 frames of the adapted clip",
