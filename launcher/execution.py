@@ -6,25 +6,27 @@ wait for it at the barriers and read what it decided.
 
 from __future__ import annotations
 
-import fcntl
 import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import torch.distributed
 from pytorch_lightning.utilities import rank_zero_only
 
+from launcher.locks import lock_path, read_holder, released_at_end, try_lock, write_holder
 from launcher.runs import (
+    EXPERIMENT,
     LAST_CHECKPOINT,
     RunRecord,
     Stage,
     StageResult,
     code_version,
     find_finished,
+    find_unfinished,
     read_record,
     write_atomically,
     write_record,
@@ -32,6 +34,7 @@ from launcher.runs import (
 from steadyface.errors import InputError
 
 Work = Callable[[Path, RunRecord], None]
+WAITING = ""  # what rank 0 says while another process holds the stage
 
 
 def rank() -> int:
@@ -50,21 +53,37 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
+def _connected() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
 def wait_for_all_ranks() -> None:
     """A barrier once the processes are connected; nothing before that or on one process."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if _connected():
         torch.distributed.barrier()
 
 
 def disconnect() -> None:
     """Leave the group once all ranks are done: what one process does alone is then the whole of it."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if _connected():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
 
 
+def share(value: str) -> str:
+    """What rank 0 says, on every rank; its own value before the processes are connected."""
+    if not _connected():
+        return value
+    values = [value]
+    torch.distributed.broadcast_object_list(values)
+    return values[0]
+
+
 def execute(stage: Stage, runs: Path, experiment_name: str, resolved_yaml: str, work: Work) -> StageResult:
     """Run a stage in its folder, or take it from the folder where it was finished.
+
+    Only one process at a time works on a stage under ``runs``, whatever experiment asks for it: another waits, and
+    takes the result. What another experiment began and was stopped at is gone on with in that experiment's folder.
 
     Args:
         stage: what to run.
@@ -72,32 +91,44 @@ def execute(stage: Stage, runs: Path, experiment_name: str, resolved_yaml: str, 
         resolved_yaml: the whole resolved experiment, written beside the record.
         work: gets the folder and the record; ``record.resumed_from`` names the checkpoint to go on from.
     """
+    if not is_main_process():
+        return _follow(stage, runs, work)
     finished = find_finished(runs, stage)
-    folder = runs / experiment_name / stage.folder_name
-    if finished is None and not is_main_process():
-        return _take_part(stage, folder, work)
-    if finished is None:
+    if finished is not None:
+        return _take(stage, finished)
+    path = lock_path(runs, stage.folder_name)
+    with released_at_end(_wait_for(stage, path), path) as lock:
+        finished = find_finished(runs, stage)
+        if finished is not None:
+            return _take(stage, finished)
+        folder = find_unfinished(runs, stage) or runs / experiment_name / stage.folder_name
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
-            finished = find_finished(runs, stage)
-            if finished is None:
-                return _lead(stage, folder, resolved_yaml, work)
+        write_holder(lock, str(folder.relative_to(runs)))
+        own = folder.parent.name == experiment_name
+        return _lead(stage, folder, resolved_yaml if own else None, work)
+
+
+def _wait_for(stage: Stage, path: Path) -> IO[str]:
+    """Rank 0: the stage's lock, once no other process holds it. The other ranks hear that it waits: a collective
+    that nothing answers for minutes would be taken for a fault."""
+    said = False
+    while (lock := try_lock(path)) is None:
+        if not said:
+            holder = read_holder(path)
+            say(f"{stage.label}: waiting, another process works on it" + (f" in {holder.folder}" if holder else ""))
+            said = True
+        share(WAITING)
+        time.sleep(0.5)
+    return lock
+
+
+def _take(stage: Stage, finished: Path) -> StageResult:
+    """Rank 0: the result of an earlier run, as it is."""
+    share(str(finished))
     record = read_record(finished)
     seconds = record.seconds if record else 0.0
     say(f"{stage.label}: taken from {finished} (made in {seconds:.0f} s)")
     return StageResult(finished, stage.label, seconds, reused=True)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run folder alone; a second process waits. The system drops the lock of a killed process."""
-    with (folder / "run.lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting: another process works in {folder}")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def begin(stage: Stage, folder: Path) -> RunRecord:
@@ -121,23 +152,22 @@ def begin(stage: Stage, folder: Path) -> RunRecord:
 
 
 def discard(folder: Path) -> None:
-    """Remove a stage's folder, and the folders above it up to that of all runs where nothing else is in them."""
+    """Remove a stage's folder, and the experiment's above it where nothing else is in it."""
     shutil.rmtree(folder)
-    for parent in (folder.parent, folder.parent.parent):
-        if any(parent.iterdir()):
-            return
-        parent.rmdir()
+    if not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
 
 
-def _lead(stage: Stage, folder: Path, resolved_yaml: str, work: Work) -> StageResult:
+def _lead(stage: Stage, folder: Path, resolved_yaml: str | None, work: Work) -> StageResult:
     """Rank 0: do the work; the record says running before it, and what became of it after.
 
     What a fault in the input stopped at its first attempt holds nothing of use: it is taken away again.
     """
     first = read_record(folder) is None
     record = begin(stage, folder)
-    write_atomically(folder / "experiment.yaml", resolved_yaml)
-    wait_for_all_ranks()
+    if resolved_yaml is not None:  # what goes on in another experiment's folder stays that experiment's
+        write_atomically(folder / EXPERIMENT, resolved_yaml)
+    share(str(folder))
     say(f"{stage.label}: {'resumed' if record.resumed_from else 'started'} in {folder}")
     started, earlier_seconds = time.monotonic(), record.seconds
     try:
@@ -157,12 +187,31 @@ def _lead(stage: Stage, folder: Path, resolved_yaml: str, work: Work) -> StageRe
     return StageResult(folder, stage.label, record.seconds, reused=False)
 
 
-def _take_part(stage: Stage, folder: Path, work: Work) -> StageResult:
-    """The other ranks: the same work under the record that rank 0 wrote."""
-    wait_for_all_ranks()
+def _follow(stage: Stage, runs: Path, work: Work) -> StageResult:
+    """The other ranks: what rank 0 decided, the same work under the record that it wrote.
+
+    Processes that rank 0 started are connected only within the work of their first stage: until then the files
+    tell what it decided.
+    """
+    while (said := share(WAITING)) == WAITING and _connected():
+        pass
+    folder = Path(said) if _connected() else _decided(stage, runs)
     record = read_record(folder)
     if record is None:
         raise RuntimeError(f"{folder}: rank {rank()} found no record of the run it takes part in")
+    if record.state == "finished":
+        return StageResult(folder, stage.label, record.seconds, reused=True)
     work(folder, record)
     wait_for_all_ranks()
     return StageResult(folder, stage.label, record.seconds, reused=False)
+
+
+def _decided(stage: Stage, runs: Path) -> Path:
+    """Where rank 0 works on a stage, or took it from, by the files."""
+    finished = find_finished(runs, stage)
+    if finished is not None:
+        return finished
+    holder = read_holder(lock_path(runs, stage.folder_name))
+    if holder is None:
+        raise RuntimeError(f"{stage.folder_name}: rank {rank()} found no run to take part in")
+    return runs / holder.folder

@@ -22,6 +22,7 @@ from steadyface.errors import InputError
 
 LAYOUT_VERSION = 1
 RECORD = "run.json"
+EXPERIMENT = "experiment.yaml"  # the resolved experiment, in a stage's folder and in an experiment's
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
 
 
@@ -146,6 +147,19 @@ def find_finished(runs: Path, stage: Stage) -> Path | None:
         if record is not None and record.state == "finished":
             return folder
     return None
+
+
+def find_unfinished(runs: Path, stage: Stage) -> Path | None:
+    """The folder, in any experiment under ``runs``, where this very stage left a checkpoint to go on from.
+
+    The latest of them, where several were stopped.
+    """
+    folders = []
+    for folder in runs.glob(f"*/{stage.folder_name}"):
+        record = read_record(folder)
+        if record is not None and record.state != "finished" and (folder / LAST_CHECKPOINT).is_file():
+            folders.append(folder)
+    return max(folders, key=lambda folder: (folder / LAST_CHECKPOINT).stat().st_mtime_ns, default=None)
 
 
 def make_folder(folder: Path) -> None:

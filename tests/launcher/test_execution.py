@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from launcher.execution import execute, locked
+from launcher.execution import execute
+from launcher.locks import lock_path, running_in, try_lock, unlock
 from launcher.runs import LAST_CHECKPOINT, RunRecord, Stage, read_record
 
 STAGE = Stage("adaptation", "adapted, seed 0", {"steps": 3})
@@ -100,21 +103,74 @@ def test_a_killed_stage_is_not_taken_for_a_finished_one(tmp_path: Path) -> None:
     assert work.calls == 1 and work.resumed_from == ""
 
 
-HOLD = """
+TRAIN = """
 import sys, time
 from pathlib import Path
-from launcher.execution import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(1.0)
-    Path(sys.argv[1], "left").write_text("")
+from launcher.execution import execute
+from launcher.runs import LAST_CHECKPOINT, Stage
+
+def work(folder, record):
+    print("holds", flush=True)
+    (folder / LAST_CHECKPOINT).parent.mkdir()
+    (folder / LAST_CHECKPOINT).write_text("weights")
+    time.sleep(float(sys.argv[2]))
+
+execute(Stage("adaptation", "adapted, seed 0", {"steps": 3}), Path(sys.argv[1]), "other", "name: other", work)
 """
 
 
-def test_a_second_process_waits_for_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+@contextlib.contextmanager
+def another_experiment(runs: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """A process that works on the same stage for another experiment under the same runs."""
+    command = [sys.executable, "-c", TRAIN, str(runs), str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stdout.readline() == "held\n"
-        with locked(tmp_path):
-            assert (tmp_path / "left").exists()
-    assert "waiting: another process" in capsys.readouterr().out
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(2)]
+        assert said[0].startswith("adapted, seed 0: started") and said[1] == "holds\n"
+        yield process
+
+
+def test_a_stage_that_another_experiment_trains_now_is_waited_for_and_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = Work()
+    with another_experiment(tmp_path, 1.0):
+        folder = run(tmp_path, work)
+    assert folder == tmp_path / "other" / STAGE.folder_name and work.calls == 0
+    said = capsys.readouterr().out
+    assert f"waiting, another process works on it in other/{STAGE.folder_name}" in said and "taken from" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["other"], "no lock is left behind"
+
+
+def test_what_another_experiment_was_killed_at_goes_on_in_its_folder(tmp_path: Path) -> None:
+    with another_experiment(tmp_path, 60.0) as process:
+        assert running_in(tmp_path, STAGE.folder_name) == f"other/{STAGE.folder_name}"
+        process.kill()
+    assert running_in(tmp_path, STAGE.folder_name) == ""
+    work = Work()
+    folder = run(tmp_path, work)
+    assert folder == tmp_path / "other" / STAGE.folder_name
+    assert work.resumed_from == str((folder / LAST_CHECKPOINT).resolve())
+    assert (folder / "experiment.yaml").read_text() == "name: other", "still that experiment's own"
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_forked_worker_that_outlives_its_parent_does_not_keep_the_lock(tmp_path: Path) -> None:
+    path = lock_path(tmp_path, STAGE.folder_name)
+    lock = try_lock(path)
+    assert lock is not None and try_lock(path) is None
+    forked, child_says = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(child_says, b"here")
+        time.sleep(60)
+        os._exit(0)
+    try:
+        assert os.read(forked, 4) == b"here"
+        lock.close()  # what a kill does
+        again = try_lock(path)
+        assert again is not None
+        unlock(again, path)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
