@@ -110,9 +110,9 @@ from launcher.execution import execute
 from launcher.runs import LAST_CHECKPOINT, Stage
 
 def work(folder, record):
-    print("holds", flush=True)
     (folder / LAST_CHECKPOINT).parent.mkdir()
     (folder / LAST_CHECKPOINT).write_text("weights")
+    print("holds", flush=True)
     time.sleep(float(sys.argv[2]))
 
 execute(Stage("adaptation", "adapted, seed 0", {"steps": 3}), Path(sys.argv[1]), "other", "name: other", work)
