@@ -63,12 +63,12 @@ PartitionName=urgent Nodes={host} State=UP PriorityTier=2
 
 def needs(program: str, *, root: bool = False) -> str:
     """The program's path; skips the test where it is not installed, or where ``root`` is needed and missing."""
-    found = shutil.which(program)
-    if found is None:
-        why = "make test-services installs it with apt-get" if AS_ROOT else "not root, so it is not installed here"
-        pytest.skip(f"{program} is missing: {why}")
     if root and not AS_ROOT:
         pytest.skip(f"{program} is started by root alone")
+    found = shutil.which(program)
+    if found is None:
+        why = "make test-services installs it with apt-get" if AS_ROOT else "not root, so nothing was installed"
+        pytest.skip(f"{program} is missing: {why}")
     return found
 
 
