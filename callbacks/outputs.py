@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from steadyface.types import SubjectStatistics
@@ -96,7 +96,17 @@ def media_folder(trainer: Trainer) -> Path:
 
 
 def log_media(trainer: Trainer, name: str, media: Any) -> None:
-    """Hand a ``wandb.Image`` or ``wandb.Video`` to every W&B logger of the trainer."""
+    """Hand a ``wandb.Image`` or ``wandb.Video`` as ``media/NAME`` to every logger that takes media.
+
+    Its file must stay as it is: a logger may keep it back until a checkpoint covers its step. Media stand apart from
+    the metrics, whose least value W&B keeps: it would take that of a picture's fields, too.
+    """
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.log({name: media, "trainer/global_step": trainer.global_step})
+        take = getattr(logger, "log_media", None)
+        if take is not None:
+            take(f"media/{name}", media, logged_step(trainer))
+
+
+def logged_step(trainer: Trainer) -> int:
+    """The step that the metrics of a validation are logged at: within training, the last step before it."""
+    return trainer.global_step - int(trainer.state.fn == TrainerFn.FITTING)

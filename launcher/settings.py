@@ -29,7 +29,8 @@ class TrainerSettings:
     """How the stages are trained on this machine."""
 
     accelerator: str = "cpu"  # cpu or gpu
-    devices: int = 1  # processes; above 1 they train in parallel (DDP)
+    devices: int = 1  # processes on each machine; above 1 they train in parallel (DDP)
+    num_nodes: int = 1  # machines; above 1 the processes are started by torchrun or srun
     precision: str = "32-true"  # or bf16-mixed: bfloat16 in the networks' convolutions, never in geometry
     threads: int = 1  # torch threads of each process
     log_every_steps: int = 20  # optimiser steps between two rows of metrics.csv
@@ -39,10 +40,17 @@ class TrainerSettings:
 
 @dataclass
 class WandbSettings:
-    """Weights & Biases: one run a stage, its group is the experiment."""
+    """Weights & Biases: one run a stage and one for the scores; docs/dashboards.md says what is in them."""
 
     mode: str = "offline"  # offline, online or disabled
     project: str = "steadyface"
+    entity: str = ""  # user or team; empty: that of the login
+    group: str = ""  # of the runs; empty: the sweep's name, or the experiment's
+    artifacts: bool = True  # checkpoints as artifacts with their lineage, where the mode is online
+
+    @property
+    def with_artifacts(self) -> bool:
+        return self.artifacts and self.mode == "online"
 
 
 @dataclass

@@ -11,6 +11,14 @@ from callbacks.tracking_video import TrackingVideo
 from steadyface.capture.video import probe, read_frames
 
 
+class MediaLogger(WandbLogger):
+    """Takes media as the launcher's logger does."""
+
+    def log_media(self, name, media, step):
+        self.taken = [*getattr(self, "taken", []), (name, step)]
+        self.experiment.log({name: media})
+
+
 def test_frames_come_in_order_side_by_side_with_the_face(fit, stage, tmp_path):
     fit(stage(), [TrackingVideo(zoom=4)], steps=2)
     path = tmp_path / "media" / "tracking_000002.mp4"
@@ -39,7 +47,9 @@ def test_most_frames_bounds_the_video(fit, stage, tmp_path):
 def test_the_video_goes_into_an_offline_wandb_run(fit, stage, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
     run = wandb.init(mode="offline", dir=str(tmp_path), settings=wandb.Settings(silent=True, console="off"))
-    fit(stage(), [TrackingVideo()], steps=2, logger=WandbLogger(experiment=run))
+    logger = MediaLogger(experiment=run)
+    fit(stage(), [TrackingVideo()], steps=2, logger=logger)
     run.finish()
+    assert logger.taken == [("media/tracking", 1)]  # as the metrics of that validation: steps count from 0
     stored = list(tmp_path.glob("wandb/offline-run-*/files/media/videos/**/*.mp4"))
     assert len(stored) == 1
