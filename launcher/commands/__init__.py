@@ -5,6 +5,7 @@
 ``experiments``  run
 ``clips``        track, check
 ``scores``       evaluate, results, figures
+``compare``      compare
 ``subjects``     studio, import-decoder
 ===============  =================================
 
@@ -14,11 +15,11 @@ it needs when it is called, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-from launcher.commands import clips, experiments, scores, subjects
+from launcher.commands import clips, compare, experiments, scores, subjects
 from launcher.commands.command import Command
 
 
 def commands() -> tuple[Command, ...]:
     """Every sub-command, in the order of the help."""
-    groups = (experiments, scores, clips, subjects)
+    groups = (experiments, scores, compare, clips, subjects)
     return tuple(command for group in groups for command in group.COMMANDS)

@@ -23,10 +23,11 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 34
 
 
 class Series(NamedTuple):
-    """One line: the row it belongs to, and its (T,) values."""
+    """One line: the row it belongs to, its (T,) values, and what it is called where not by the row's name."""
 
     row: str
     values: Tensor
+    label: str = ""
 
 
 def clip_charts(clip: ReportClip, judged: JudgedRows) -> str:
@@ -97,7 +98,7 @@ def nice_ticks(largest: float, count: int = 4) -> list[float]:
 
 def _key(series: Sequence[Series]) -> str:
     items = "".join(
-        f'<span class="key {escape(line.row)}"><i></i>{escape(row_name(line.row))} '
+        f'<span class="key {escape(line.row)}"><i></i>{escape(line.label or row_name(line.row))} '
         f"<b>{number(float(torch.nanmedian(line.values)))}</b></span>"
         for line in series
     )

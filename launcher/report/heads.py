@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import torch
@@ -24,17 +25,29 @@ def heat_maps(clip: ReportClip, topology: SubjectStatistics, judged: JudgedRows)
     """Front and turned head for the source and the adapted network; empty without truth."""
     if judged.truth is None:
         return ""
-    true = judged.truth.head.vertices
     rows = [row for row in (SOURCE, ADAPTED) if row in clip.tracks]
-    maps = {row: distances(judged.rows[row].head.vertices, true).mean(dim=0) for row in rows}
-    # what is rare may saturate: one vertex of the neck must not make the rest of the face pale
-    limit = nice_ticks(float(torch.quantile(torch.cat(list(maps.values())), 0.98)))[-1]
+    maps, limit = error_maps(judged, rows)
     figures = "".join(_head(row, maps[row], topology, limit) for row in rows)
     return (
         '<section class="part"><h3>Where the expression is wrong</h3>'
         "<p>Mean distance of each vertex from the truth over the clip, in the head frame: head motion does not "
         f'count. All heads on one scale.</p><div class="heads">{figures}{colour_bar(limit)}</div></section>'
     )
+
+
+def error_maps(judged: JudgedRows, rows: Sequence[str]) -> tuple[dict[str, Tensor], float]:
+    """Row -> (N,) mean distance of each vertex from the truth in the head frame, mm; and the value of the darkest
+    colour on their common scale.
+
+    Args:
+        judged: of a clip with truth.
+        rows: which of them.
+    """
+    assert judged.truth is not None
+    true = judged.truth.head.vertices
+    maps = {row: distances(judged.rows[row].head.vertices, true).mean(dim=0) for row in rows}
+    # what is rare may saturate: one vertex of the neck must not make the rest of the face pale
+    return maps, nice_ticks(float(torch.quantile(torch.cat(list(maps.values())), 0.98)))[-1]
 
 
 def _head(row: str, values: Tensor, topology: SubjectStatistics, limit: float) -> str:

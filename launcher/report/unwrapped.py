@@ -40,8 +40,8 @@ def unwrapped_textures(clip: ReportClip, topology: SubjectStatistics) -> str:
         return ""
     blur = {row: float(texture.deviation[both].mean()) for row, texture in found.items()}
     limit = max(float(torch.quantile(texture.deviation[both], 0.98)) for texture in found.values())
-    upside_down = _upside_down(clip.tracks[SOURCE], topology)
-    figures = "".join(_figure(row, found[row], both, limit, blur[row], upside_down) for row in rows)
+    turned = upside_down(clip.tracks[SOURCE], topology)
+    figures = "".join(_figure(row, found[row], both, limit, blur[row], turned) for row in rows)
     return (
         '<section class="part"><h3>The texture as unwrapped</h3>'
         f'<p>{_verdict(blur, limit)}</p><div class="textures">{figures}</div></section>'
@@ -89,7 +89,7 @@ def _moments(total: Tensor, frames: int) -> UnwrappedTexture:
     return UnwrappedTexture(rgb_to_linear_rgb(mean), variance.mean(dim=0).sqrt(), total[0] / max(frames, 1))
 
 
-def _upside_down(track: Track, topology: SubjectStatistics) -> bool:
+def upside_down(track: Track, topology: SubjectStatistics) -> bool:
     """Whether the layout's rows grow up the face: then it is turned over to be looked at."""
     height = track.camera_vertices()[0][:, 1].double()  # camera axes: y points down
     corners, texels = topology.faces.flatten(), topology.uv_faces.flatten()
