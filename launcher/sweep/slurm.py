@@ -24,7 +24,8 @@ SCRIPT = "job.sh"
 JOB_NUMBER = "slurm_job.txt"
 # SLURM's places for tasks that srun starts. A trial starts its own processes, and would take itself for one of them.
 TASK_VARIABLES = (
-    "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID",
+    "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID",
+    "SLURM_NODEID",
 )  # fmt: skip
 # The signal that asks a trial to save and end, sent to its own process a minute before the time limit.
 FIXED_OPTIONS = ("--nodes=1", "--ntasks=1", "--requeue", "--open-mode=append", "--signal=B:TERM@60", "--export=ALL")

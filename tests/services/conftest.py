@@ -123,7 +123,7 @@ def service_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgresql(service_folder: Path) -> Iterator[str]:
-    """A PostgreSQL server with an empty database; the URL of that database, as SQLAlchemy takes it."""
+    """A PostgreSQL server with an empty database; its URL."""
     # Debian puts the server's programs outside the search path, a folder a version.
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
     programs = versions[-1] if versions else Path(needs("initdb")).parent
@@ -143,7 +143,7 @@ def postgresql(service_folder: Path) -> Iterator[str]:
     with service([programs / "postgres", "-D", data, *options], log, "INT", user):
         address = ["-h", "127.0.0.1", "-p", port, "-U", "steadyface"]
         wait_until(lambda: succeeds(programs / "pg_isready", *address), "PostgreSQL", log)
-        yield f"postgresql+psycopg://steadyface@127.0.0.1:{port}/postgres"
+        yield f"postgresql://steadyface@127.0.0.1:{port}/postgres"
 
 
 @pytest.fixture(scope="session")

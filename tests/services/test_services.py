@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 
 def test_postgresql_answers_a_query(postgresql: str) -> None:
-    with psycopg.connect(postgresql.replace("+psycopg", "")) as connection:
+    with psycopg.connect(postgresql) as connection:
         assert connection.execute("SELECT 1 + 1").fetchone() == (2,)
         row = connection.execute("SHOW server_version").fetchone()
     assert row is not None and int(row[0].split(".")[0]) >= 13
