@@ -2,12 +2,14 @@
 
 ===================  =======================================================================
 ``sweep_file``       the W&B sweep schema, read and checked
-``parameters``       its distributions, and the points that they give
+``distributions``    those of the schema by name: keys, defaults, faults
+``parameters``       the parameters of a sweep, and the points that they give
 ``command``          ``command:`` of a sweep file to the words of one trial
 ``check``            what the experiment itself says to the sweep's points and to its metric
 ``metric_names``     which metrics an experiment will log
 ``results``          a trial's metric, out of its summary.json or its metrics.csv
 ``storage``          where the trials are kept: a file, or PostgreSQL for many machines
+``journal``          the lock of that file
 ``leases``           who works on a trial now: a lock that dies with its holder
 ``trials``           the trials of a sweep over an Optuna study: taken, finished, taken up again
 ``engine``           the loop: takes trials, starts them, watches them, goes on
