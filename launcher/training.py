@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from launcher.checkpoint_io import AtomicCheckpointIO, saved_step
+from launcher.covered_logger import CoveredLogger
+from launcher.distributed import Connected
+from launcher.last_checkpoint import LastCheckpoint, is_complete
 from launcher.logs import log_file
 from launcher.metrics_file import MetricsFile
 from launcher.runs import LAST_CHECKPOINT, RunRecord
 from launcher.settings import TrainerSettings, WandbSettings
+from launcher.stopping import deferred_stops
 from launcher.wandb_runs import wandb_run
 from steadyface.networks.precision import network_precision
 
@@ -43,16 +46,31 @@ def train(
         monitor: the validation metric whose lowest value makes ``best.ckpt``; empty for none.
         folder, record: the stage's run; training goes on from ``record.resumed_from`` where it is set.
     """
-    with log_file(folder / "log.txt"), wandb_run(folder, record, wandb_settings) as tracker:
+    with (
+        log_file(folder / "log.txt"),
+        wandb_run(folder, record, wandb_settings) as tracker,
+        deferred_stops(),
+        network_precision(settings.precision),
+    ):
+        covered = CoveredLogger(tracker)
+        if is_complete(record.resumed_from):  # killed between its last checkpoint and the record of it
+            covered.catch_up(folder)
+            return
+        metrics = MetricsFile(folder / "metrics.csv", saved_step(record.resumed_from))
+        if record.resumed_from:
+            covered.catch_up(folder)
+        last = LastCheckpoint(folder / LAST_CHECKPOINT, settings.checkpoint_every_steps, covered.release)
         trainer = Trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
+            num_nodes=settings.num_nodes,
             strategy=strategy(settings, record.kind),
             max_steps=steps,
             max_epochs=-1,
-            logger=[MetricsFile(folder / "metrics.csv", saved_step(record.resumed_from)), tracker],
-            callbacks=[*callbacks, *checkpointing(folder, settings.checkpoint_every_steps, monitor)],
-            plugins=[AtomicCheckpointIO()],
+            logger=[metrics, covered],
+            callbacks=[*callbacks, last, *best_checkpoint(folder, monitor)],
+            enable_checkpointing=bool(monitor),
+            plugins=[AtomicCheckpointIO(), Connected()],
             log_every_n_steps=settings.log_every_steps,
             val_check_interval=settings.validate_every_steps,
             check_val_every_n_epoch=None,
@@ -63,25 +81,23 @@ def train(
             deterministic="warn",
             default_root_dir=str(folder),
         )
-        with network_precision(settings.precision):
-            trainer.fit(module, datamodule=data, ckpt_path=record.resumed_from or None)
-            if steps % settings.validate_every_steps:
-                trainer.validate(module, datamodule=data, verbose=False)
-        trainer.save_checkpoint(folder / LAST_CHECKPOINT)
+        trainer.fit(module, datamodule=data, ckpt_path=record.resumed_from or None)
+        if steps % settings.validate_every_steps:
+            trainer.validate(module, datamodule=data, verbose=False)
+        last.write_complete(trainer)
 
 
 def strategy(settings: TrainerSettings, kind: str) -> str:
     """Lightning's name of the way in which the processes train together."""
-    if settings.devices == 1:
+    if settings.devices * settings.num_nodes == 1:
         return "auto"
     # Parts of weight 0, and steps that train the landmarks alone, leave parameters without a gradient.
     return "ddp_find_unused_parameters_true" if kind in {"adaptation", "pretraining"} else "ddp"
 
 
-def checkpointing(folder: Path, every_steps: int, monitor: str) -> list[Callback]:
-    """``last.ckpt`` every so many steps, and ``best.ckpt`` by the monitored metric where there is one."""
-    common: dict[str, Any] = {"dirpath": folder / LAST_CHECKPOINT.parent, "enable_version_counter": False}
-    callbacks: list[Callback] = [ModelCheckpoint(filename="last", every_n_train_steps=every_steps, **common)]
-    if monitor:
-        callbacks.append(ModelCheckpoint(filename="best", monitor=monitor, mode="min", **common))
-    return callbacks
+def best_checkpoint(folder: Path, monitor: str) -> list[Callback]:
+    """``best.ckpt`` by the monitored metric, where there is one."""
+    if not monitor:
+        return []
+    path = folder / LAST_CHECKPOINT.parent
+    return [ModelCheckpoint(path, filename="best", monitor=monitor, mode="min", enable_version_counter=False)]
