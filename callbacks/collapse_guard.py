@@ -7,12 +7,12 @@ or turns it away. The share of the texels seen by the frozen source that are sti
 from __future__ import annotations
 
 import logging
-import math
 from typing import Any, Literal
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from steadyface.errors import InputError
+from steadyface.processes import of_all_processes
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +53,11 @@ class CollapseGuard(Callback):
             known = ", ".join(sorted(trainer.callback_metrics)) or "none"
             expected = f"a logged metric {self.metric!r}"
             raise InputError("collapse guard", expected, known, "log it, or name another")
-        share = float(trainer.callback_metrics[self.metric])
-        share = share if math.isfinite(share) else 0.0
-        self.coverage = self.momentum * self.coverage + (1.0 - self.momentum) * share
-        # one process that lost the face is enough, and all must stop at the same step
-        lost = trainer.strategy.reduce_boolean_decision(self.coverage < self.minimum, all=False)
-        if lost and self.collapsed_at_step is None:
+        share = trainer.callback_metrics[self.metric].double().nan_to_num(0.0, 0.0, 0.0)
+        # the mean over the processes: all stop at the same step, and a resume gives each of them what it had
+        share = of_all_processes(share.view(1)).mean()
+        self.coverage = self.momentum * self.coverage + (1.0 - self.momentum) * float(share)
+        if self.coverage < self.minimum and self.collapsed_at_step is None:
             self.collapsed_at_step = trainer.global_step
             logger.warning(
                 "collapse at step %d: only %.0f %% of the face that the source saw is still in the picture",

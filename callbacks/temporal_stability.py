@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
-from torchmetrics.utilities.distributed import gather_all_tensors
 
 from callbacks.outputs import ClipPrediction, ValidationWatch, clip_prediction, subject_of
 from steadyface.geometry.cameras import project
 from steadyface.metrics import stability
 from steadyface.metrics.head_frame import canonicalise
+from steadyface.processes import of_all_processes
 
 _FEWEST_FRAMES = 3  # a second difference needs them
 
@@ -78,22 +78,19 @@ def ordered_clips(frames: ClipPrediction | None) -> list[ClipPrediction]:
 
 def _over_processes(seen: list[ClipPrediction], pl_module: LightningModule) -> ClipPrediction | None:
     """The frames of every process together, on the CPU; None where there are none at all."""
-    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    if not distributed:
-        return _join(seen)
-    device = pl_module.device
-    share = torch.tensor([sum(len(part.time_s) for part in seen)], device=device)
-    if min(int(count) for count in gather_all_tensors(share)) == 0:
-        # a process without a frame cannot take part in gathering: too few frames to judge motion
-        return None
-    own = ClipPrediction(*(torch.cat([part[i] for part in seen]).to(device) for i in range(len(seen[0]))))
-    return ClipPrediction(*(torch.cat(gather_all_tensors(field.contiguous())).cpu() for field in own))
+    device, nothing = pl_module.device, _no_frames(pl_module)
+    own = (torch.cat([field, *(part[i].to(field.dtype) for part in seen)]) for i, field in enumerate(nothing))
+    frames = ClipPrediction(*(of_all_processes(field.to(device)).cpu() for field in own))
+    return frames if len(frames.time_s) else None
 
 
-def _join(seen: list[ClipPrediction]) -> ClipPrediction | None:
-    if not seen:
-        return None
-    return ClipPrediction(*(torch.cat([part[i] for part in seen]).cpu() for i in range(len(seen[0]))))
+def _no_frames(pl_module: LightningModule) -> ClipPrediction:
+    """What a process adds that was given no frame: the others wait for its part."""
+    device, count = pl_module.device, subject_of(pl_module).vertex_count
+    rotation, number = torch.empty(0, 3, 3, device=device), torch.empty(0, dtype=torch.long, device=device)
+    return ClipPrediction(
+        torch.empty(0, count, 3, device=device), rotation, rotation[:, 0], rotation, number.double(), number, number
+    )
 
 
 def _head_and_picture(clip: ClipPrediction, pl_module: LightningModule) -> tuple[Tensor, Tensor]:

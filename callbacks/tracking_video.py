@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 from callbacks.outputs import ClipPrediction, ValidationWatch, clip_prediction, log_media, media_folder, subject_of
 from steadyface.capture.video import VideoWriter
 from steadyface.geometry.cameras import transform
+from steadyface.processes import to_main_process
 from steadyface.tracking.overlay import draw_overlay
 from steadyface.types import to_device
 
@@ -23,8 +24,8 @@ _FALLBACK_FPS = 30.0
 class TrackingVideo(ValidationWatch):
     """Writes crop and overlay side by side, frame by frame; to W&B too where the run has it.
 
-    The main process draws the frames that it validated itself. The file's name and whether it is
-    written follow from the step and the validation: there is nothing to remember over a resume.
+    Each process draws the frames that it validated, the main one writes those of all. The file's name and whether
+    it is written follow from the step and the validation: there is nothing to remember over a resume.
 
     Args:
         most_frames: of the first clip, from its beginning.
@@ -43,7 +44,7 @@ class TrackingVideo(ValidationWatch):
     def see(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
         """Draw a clip batch's frames, while their images are at hand."""
         found = clip_prediction(outputs)
-        if found is None or not trainer.is_global_zero:
+        if found is None:
             return
         images = batch.image.flatten(0, 1)
         topology = to_device(subject_of(pl_module), images.device)
@@ -56,6 +57,7 @@ class TrackingVideo(ValidationWatch):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what was drawn, in order of time."""
+        self._frames = to_main_process(self._frames)
         if not self._frames or trainer.sanity_checking:
             return
         frames = [self._frames[number] for number in sorted(self._frames)]
@@ -68,7 +70,7 @@ class TrackingVideo(ValidationWatch):
         with VideoWriter(path, width, height, fps, crf=23) as writer:
             for time_s, picture in frames:
                 writer.write(picture, time_s - times[0])
-        log_media(trainer, "val/tracking", wandb.Video(str(path), format="mp4"))
+        log_media(trainer, "tracking", wandb.Video(str(path), format="mp4"))
 
     def _picture(self, image: Tensor, found: ClipPrediction, index: int, topology: Any) -> NDArray[np.uint8]:
         zoomed = interpolate(image[None], scale_factor=self.zoom, mode="bilinear", align_corners=False)[0]

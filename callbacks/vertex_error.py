@@ -11,11 +11,11 @@ from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.utilities.distributed import gather_all_tensors
 
 from callbacks.outputs import ValidationWatch, lab_prediction, log_media, media_folder, subject_of
 from steadyface.metrics import geometry_errors as errors
 from steadyface.metrics.head_frame import canonicalise
+from steadyface.processes import of_all_processes
 from steadyface.tracking.heat_map import render_heat_map
 
 
@@ -26,8 +26,8 @@ class VertexError(ValidationWatch):
     Begins anew at each validation: it has nothing to remember over a resume.
 
     Args:
-        heat_map_limit_mm: error of the darkest colour of ``media/vertex_error.png``, which the last
-            validation leaves behind; 0 draws none.
+        heat_map_limit_mm: error of the darkest colour of ``media/vertex_error_STEP.png``, one a validation;
+            0 draws none.
     """
 
     def __init__(self, heat_map_limit_mm: float = 3.0) -> None:
@@ -79,8 +79,7 @@ class VertexError(ValidationWatch):
 
     def _over_processes(self) -> tuple[int, Tensor]:
         packed = torch.cat([self._vertex_sum, self._vertex_sum.new_tensor([self._frames])])
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            packed = torch.stack(gather_all_tensors(packed)).sum(dim=0)
+        packed = of_all_processes(packed.unsqueeze(0)).sum(dim=0)
         return int(packed[-1]), packed[:-1]
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule, values: Tensor) -> None:
@@ -88,12 +87,12 @@ class VertexError(ValidationWatch):
         picture = render_heat_map(
             statistics.vertex_mean, statistics.faces, values.cpu(), self.heat_map_limit_mm
         )
-        path = media_folder(trainer) / "vertex_error.png"
+        path = media_folder(trainer) / f"vertex_error_{trainer.global_step:06d}.png"
         part = path.with_name(f".part-{path.name}")
         Image.fromarray(picture).save(part, format="PNG")
         os.replace(part, path)
         caption = f"mean error, darkest at {self.heat_map_limit_mm:g} mm"
-        log_media(trainer, "val/vertex_error_map", wandb.Image(str(path), caption=caption))
+        log_media(trainer, "vertex_error", wandb.Image(str(path), caption=caption))
 
 
 def _arguments(name: str, head: Any, true: Any) -> tuple[Tensor, Tensor]:

@@ -11,21 +11,18 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
-import torch.distributed
 from torch import Tensor
+
+from steadyface.processes import rank_and_world
 
 Batch = TypeVar("Batch")
 
 
-def rank_and_world() -> tuple[int, int]:
-    """This process's rank and the number of processes; (0, 1) without ``torch.distributed``."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1
-
-
 class OrderedBatches(Generic[Batch]):
-    """Every item once, in order; rank r of W takes items r, r + W, ... No item is repeated.
+    """Every item once, in order; rank r of W takes the batches r, r + W, ... No item is repeated.
+
+    The batches are those of one process, so that what is drawn a batch, and every sum over one, is the same
+    whatever the number of processes: `batch_number` tells a batch's place among them.
 
     Args:
         count: number of items over all ranks.
@@ -36,17 +33,22 @@ class OrderedBatches(Generic[Batch]):
     def __init__(self, count: int, batch_size: int, make_batch: Callable[[Tensor], Batch]) -> None:
         self._count, self._batch_size, self._make_batch = count, batch_size, make_batch
 
-    def _shard(self) -> Tensor:
-        rank, world = rank_and_world()
-        return torch.arange(rank, self._count, world)
-
     def __len__(self) -> int:
-        return -(-len(self._shard()) // self._batch_size)
+        """The same on every rank, though the last ones may have a batch less: Lightning would leave a rank of
+        length 0 out of the validation's end, where the others wait for it."""
+        return -(-len(self._batches()) // rank_and_world()[1])
 
     def __iter__(self) -> Iterator[Batch]:
-        for index in self._shard().split(self._batch_size):
-            if len(index):
-                yield self._make_batch(index)
+        rank, world = rank_and_world()
+        for index in self._batches()[rank::world]:
+            yield self._make_batch(index)
+
+    def of_all_ranks(self) -> Iterator[Batch]:
+        """Every batch, on every rank alike."""
+        return map(self._make_batch, self._batches())
+
+    def _batches(self) -> list[Tensor]:
+        return list(torch.arange(self._count).split(self._batch_size)) if self._count else []
 
 
 class ShuffledBatches(Generic[Batch]):

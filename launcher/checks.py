@@ -167,7 +167,8 @@ def size_unit(section: str, name: str) -> int:
 def check_trainer(experiment: Experiment) -> Iterator[InputError]:
     """The faults of the sections `trainer` and `wandb`."""
     trainer = experiment.trainer
-    for name in ("devices", "threads", "log_every_steps", "validate_every_steps", "checkpoint_every_steps"):
+    intervals = ("log_every_steps", "validate_every_steps", "checkpoint_every_steps")
+    for name in ("devices", "num_nodes", "threads", *intervals):
         if getattr(trainer, name) < 1:
             yield fault(f"trainer.{name}", "1 or more", getattr(trainer, name), "give a whole number from 1")
     if trainer.accelerator not in {"cpu", "gpu"}:

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-import torch.distributed
 from pytorch_lightning.utilities import rank_zero_only
 
+from launcher.distributed import share, wait_for_all_ranks
+from launcher.local_ranks import killed_ranks
 from launcher.locks import lock_path, read_holder, released_at_end, try_lock, write_holder
 from launcher.runs import (
     EXPERIMENT,
@@ -31,10 +32,10 @@ from launcher.runs import (
     write_atomically,
     write_record,
 )
+from launcher.stopping import clean_stops
 from steadyface.errors import InputError
 
 Work = Callable[[Path, RunRecord], None]
-WAITING = ""  # what rank 0 says while another process holds the stage
 
 
 def rank() -> int:
@@ -53,33 +54,9 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
-def _connected() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def wait_for_all_ranks() -> None:
-    """A barrier once the processes are connected; nothing before that or on one process."""
-    if _connected():
-        torch.distributed.barrier()
-
-
-def disconnect() -> None:
-    """Leave the group once all ranks are done: what one process does alone is then the whole of it."""
-    if _connected():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
-
-
-def share(value: str) -> str:
-    """What rank 0 says, on every rank; its own value before the processes are connected."""
-    if not _connected():
-        return value
-    values = [value]
-    torch.distributed.broadcast_object_list(values)
-    return values[0]
-
-
-def execute(stage: Stage, runs: Path, experiment_name: str, resolved_yaml: str, work: Work) -> StageResult:
+def execute(
+    stage: Stage, runs: Path, experiment_name: str, resolved_yaml: str, work: Work, alone: bool = False
+) -> StageResult:
     """Run a stage in its folder, or take it from the folder where it was finished.
 
     Only one process at a time works on a stage under ``runs``, whatever experiment asks for it: another waits, and
@@ -90,9 +67,16 @@ def execute(stage: Stage, runs: Path, experiment_name: str, resolved_yaml: str, 
         runs: the folder of all runs; experiment_name: the folder in it that a new run goes to.
         resolved_yaml: the whole resolved experiment, written beside the record.
         work: gets the folder and the record; ``record.resumed_from`` names the checkpoint to go on from.
+        alone: rank 0 does the work while the others wait; else they take part in it.
     """
-    if not is_main_process():
-        return _follow(stage, runs, work)
+    with clean_stops():
+        if not is_main_process():
+            return _follow(stage, None if alone else work)
+        return _take_or_lead(stage, runs, experiment_name, resolved_yaml, work)
+
+
+def _take_or_lead(stage: Stage, runs: Path, experiment_name: str, resolved_yaml: str, work: Work) -> StageResult:
+    """Rank 0 of `execute`."""
     finished = find_finished(runs, stage)
     if finished is not None:
         return _take(stage, finished)
@@ -109,15 +93,13 @@ def execute(stage: Stage, runs: Path, experiment_name: str, resolved_yaml: str, 
 
 
 def _wait_for(stage: Stage, path: Path) -> IO[str]:
-    """Rank 0: the stage's lock, once no other process holds it. The other ranks hear that it waits: a collective
-    that nothing answers for minutes would be taken for a fault."""
+    """Rank 0: the stage's lock, once no other process holds it."""
     said = False
     while (lock := try_lock(path)) is None:
         if not said:
             holder = read_holder(path)
             say(f"{stage.label}: waiting, another process works on it" + (f" in {holder.folder}" if holder else ""))
             said = True
-        share(WAITING)
         time.sleep(0.5)
     return lock
 
@@ -174,7 +156,7 @@ def _lead(stage: Stage, folder: Path, resolved_yaml: str | None, work: Work) -> 
         work(folder, record)
         record.state = "finished"
     except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit) or killed_ranks()
         record.state = "interrupted" if stopped else "failed"
         record.error = f"{type(error).__name__}: {error}".splitlines()[0]
         raise
@@ -187,31 +169,15 @@ def _lead(stage: Stage, folder: Path, resolved_yaml: str | None, work: Work) -> 
     return StageResult(folder, stage.label, record.seconds, reused=False)
 
 
-def _follow(stage: Stage, runs: Path, work: Work) -> StageResult:
-    """The other ranks: what rank 0 decided, the same work under the record that it wrote.
-
-    Processes that rank 0 started are connected only within the work of their first stage: until then the files
-    tell what it decided.
-    """
-    while (said := share(WAITING)) == WAITING and _connected():
-        pass
-    folder = Path(said) if _connected() else _decided(stage, runs)
+def _follow(stage: Stage, work: Work | None) -> StageResult:
+    """The other ranks: what rank 0 decided, and the same work, if any, under the record that it wrote."""
+    folder = Path(share(""))
     record = read_record(folder)
     if record is None:
         raise RuntimeError(f"{folder}: rank {rank()} found no record of the run it takes part in")
     if record.state == "finished":
         return StageResult(folder, stage.label, record.seconds, reused=True)
-    work(folder, record)
+    if work is not None:
+        work(folder, record)
     wait_for_all_ranks()
     return StageResult(folder, stage.label, record.seconds, reused=False)
-
-
-def _decided(stage: Stage, runs: Path) -> Path:
-    """Where rank 0 works on a stage, or took it from, by the files."""
-    finished = find_finished(runs, stage)
-    if finished is not None:
-        return finished
-    holder = read_holder(lock_path(runs, stage.folder_name))
-    if holder is None:
-        raise RuntimeError(f"{stage.folder_name}: rank {rank()} found no run to take part in")
-    return runs / holder.folder

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from launcher.distributed import all_processes, check_processes
 from launcher.evaluation import evaluate
-from launcher.execution import disconnect, is_main_process, say
+from launcher.execution import is_main_process, say
 from launcher.memory import keep_freed_memory
 from launcher.outcome import Outcome, load_outcome, save_outcome
 from launcher.plan import Plan, check_given_clips, describe_plan, make_plan
@@ -16,7 +17,10 @@ from launcher.report.from_run import report_run
 from launcher.runs import StageResult, make_folder, write_atomically
 from launcher.settings import Experiment, to_yaml, variant_source
 from launcher.stages import StageRunner
+from launcher.stopping import clean_stops
 from launcher.summary import print_summary
+from launcher.unfinished import unfinished
+from launcher.wandb_evaluation import log_evaluation
 from launcher.weights import check_given_weights
 
 EVALUATION, REPORT = "evaluation", "report"  # their labels among the stages' times
@@ -28,17 +32,19 @@ def run_experiment(experiment: Experiment) -> Path:
     Returns:
         The experiment's folder: ``summary.json``, ``report.html``, ``tracks/``, a folder a stage.
     """
+    check_processes(experiment.trainer)
     plan = make_plan(experiment)
     check_given_clips(experiment)
     check_given_weights(experiment, plan)
     folder = Path(experiment.runs) / experiment.name
     make_folder(folder)
-    outcome = run_stages(experiment, plan)
-    disconnect()
-    if is_main_process():
-        write_atomically(folder / "experiment.yaml", to_yaml(experiment))
-        save_outcome(outcome, folder)
-        show_results(folder)
+    with clean_stops(), unfinished(folder, to_yaml(experiment)):
+        with all_processes(experiment, plan) as plan:
+            outcome = run_stages(experiment, plan)
+        if is_main_process():
+            write_atomically(folder / "experiment.yaml", to_yaml(experiment))
+            save_outcome(outcome, folder)
+            show_results(folder)
     return folder
 
 
@@ -97,6 +103,7 @@ def show_results(folder: Path, external: Sequence[str] = ()) -> None:
     outcome = note_seconds(folder, {REPORT: time.monotonic() - evaluated})
     print_summary(summary, outcome.seconds)
     print(f"\nreport: {report}", flush=True)
+    log_evaluation(folder)
 
 
 def note_seconds(folder: Path, seconds: dict[str, float]) -> Outcome:

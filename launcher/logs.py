@@ -15,14 +15,15 @@ OTHERS = ("pytorch_lightning", "py.warnings")  # what they say is for the file a
 
 
 class Console(logging.Handler):
-    """Warnings as one line each on whatever stderr is now."""
+    """Warnings as one line each on whatever stderr is now, once whatever the number of processes."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        if is_main_process():
+            print(self.format(record), file=sys.stderr)
 
 
 def quiet_console() -> None:

@@ -159,7 +159,9 @@ def truth_inputs(experiment: Experiment, variant: str) -> dict[str, str]:
 
 def machine_settings(experiment: Experiment) -> dict[str, Any]:
     trainer = experiment.trainer
-    return {"accelerator": trainer.accelerator, "devices": trainer.devices, "precision": trainer.precision}
+    # machines make a difference only as more processes than those of one
+    nodes = {"num_nodes": trainer.num_nodes} if trainer.num_nodes > 1 else {}
+    return {"accelerator": trainer.accelerator, "devices": trainer.devices, "precision": trainer.precision, **nodes}
 
 
 def network_settings(settings: PretrainingSettings) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class StageRunner:
             shutil.rmtree(folder / DATA, ignore_errors=True)
             generate_studio(self.experiment.studio, folder / DATA)
 
-        result = execute(stage, self._runs, self.experiment.name, self._resolved, work)
+        result = execute(stage, self._runs, self.experiment.name, self._resolved, work, alone=True)
         self.studio_folder = result.folder
         return result
 

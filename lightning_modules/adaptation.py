@@ -23,6 +23,7 @@ from steadyface.losses.parts import COLOUR, LANDMARKS, PARTS, WINDOWS
 from steadyface.losses.self_supervision import SelfSupervisionWeights, clip_figures, self_supervision
 from steadyface.networks.checkpoints import describe_networks, load_networks
 from steadyface.networks.encoder import TRAINED
+from steadyface.processes import take_from_main_process
 from steadyface.randomness import drawing
 from steadyface.tracking.clip_evidence import Answers, ClipEvidence, SourceMemory, crop_again, random_crops
 from steadyface.types import ClipBatch, FaceState, LabBatch
@@ -111,7 +112,7 @@ class WildAdaptation(pl.LightningModule):
         """Where frames are labelled: pick them out of the clips' frames, and fit their latents."""
         source = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and source is not None and self._truths:
-            frames = source.val_dataloader()
+            frames = source.val_dataloader().of_all_ranks()
             count = self.settings.labelled_frames
             self._labelled = label_frames(self._truths, count, frames, self.statistics, self.face_model)
 
@@ -138,6 +139,7 @@ class WildAdaptation(pl.LightningModule):
         seen = self.evidence.observe(images, intrinsics, state, remembered.mask)
         if self.global_step == 0:
             self.colour.fit(seen.model_texture.detach(), seen.texture.detach(), seen.mask)
+            take_from_main_process(self.colour)
         vertices = self.learner.landmark_vertices
         compared = Comparison(
             seen, remembered, self.face_model, self.evidence.map_on(images.device),

@@ -14,6 +14,7 @@ from steadyface.losses.robust import masked_mean
 from steadyface.networks.checkpoints import describe_networks
 from steadyface.networks.face_model import FaceModelSettings
 from steadyface.networks.face_models import build_face_model
+from steadyface.processes import of_all_processes
 from steadyface.randomness import drawing
 from steadyface.types import LabBatch, SubjectStatistics
 
@@ -44,6 +45,7 @@ class AppearanceTraining(pl.LightningModule):
         self.settings, self.statistics = settings, statistics
         with drawing(settings.seed, "weights"):
             self.face_model = build_face_model(statistics, settings.model)
+        self._validated: list[Tensor] = []  # (1, 3) a batch: geometry, texture, views
 
     def setup(self, stage: str) -> None:
         """Before any checkpoint is restored: give the face model what the lab's meshes can start it with."""
@@ -81,12 +83,20 @@ class AppearanceTraining(pl.LightningModule):
         """Held-out segments and cameras, from the posterior's mean."""
         latent = self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
         geometry, texture = self._errors(batch, latent)
-        self.log_dict({"val/geometry": geometry, "val/texture": texture}, sync_dist=True, batch_size=len(latent))
+        self._validated.append(torch.stack([geometry, texture, geometry.new_tensor(len(latent))]).view(1, 3).double())
         return {
             "vertices": self.face_model.decode_vertices(latent), "target_vertices": batch.vertices,
             "rotation": batch.rotation, "translation": batch.translation,
             "target_rotation": batch.rotation, "target_translation": batch.translation,
         }
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean errors over the views of every process; one that was given no batch takes part all the same."""
+        nothing = torch.empty(0, 3, dtype=torch.double, device=self.device)
+        geometry, texture, views = of_all_processes(torch.cat([nothing, *self._validated])).unbind(1)
+        for name, error in (("geometry", geometry), ("texture", texture)) if len(views) else ():
+            self.log(f"val/{name}", (error * views).sum() / views.sum(), sync_dist=True)
+        self._validated.clear()
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.face_model.parameter_groups(self.settings.learning_rate))

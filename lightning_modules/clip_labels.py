@@ -74,7 +74,7 @@ def label_frames(
     Args:
         truths: of each clip, in the clips' order.
         count: frames a clip, spread evenly; -1 for all.
-        frames: every frame of the clips, or this process's share of them.
+        frames: every frame of the clips.
         statistics, face_model: of the subject, on the CPU.
 
     Raises:
@@ -91,7 +91,7 @@ def label_frames(
                 found[row[:2]] = ((row[2] * 255).round().to(torch.uint8), row[3])
     keys = sorted(found)
     if not keys:
-        raise InputError("adaptation.labelled_frames", "frames to label", "none", "use fewer processes, or more frames")
+        raise InputError("adaptation.labelled_frames", "frames to label", "none", "give clips that have frames")
     return _with_truth(truths, keys, [found[key] for key in keys], statistics, face_model)
 
 

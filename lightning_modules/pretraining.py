@@ -21,6 +21,7 @@ from steadyface.networks.face_model import FaceModel
 from steadyface.networks.i2znet import I2ZNetSettings
 from steadyface.networks.point_network import FoundPoints
 from steadyface.networks.state_encoder import StateEncoderSettings
+from steadyface.processes import batch_number, of_all_processes
 from steadyface.randomness import drawing
 from steadyface.tracking.residual import texture_residuals
 from steadyface.types import FaceState, LabBatch, SubjectStatistics, to_device
@@ -191,7 +192,7 @@ class LabPretraining(pl.LightningModule):
 
     def validation_step(self, batch: LabBatch, batch_index: int) -> dict[str, Tensor]:
         """Held-out segments and cameras as a phone would see them, the draws the same every time."""
-        with drawing(self.settings.seed, "validation", batch_index):
+        with drawing(self.settings.seed, "validation", batch_number(batch_index)):
             view = self.augment(batch)
         state = self.encoder(view.image, view.intrinsics)
         self._residuals.append(
@@ -206,8 +207,9 @@ class LabPretraining(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Remember the range of the texture residual in the lab: what a tracker is later compared with."""
-        if self._residuals:
-            residual = torch.cat(self._residuals)
+        own = [residual.double() for residual in self._residuals]
+        residual = of_all_processes(torch.cat([torch.empty(0, dtype=torch.double, device=self.device), *own]))
+        if len(residual):
             self.encoder.lab_residual.copy_(torch.stack([residual.mean(), residual.quantile(0.95)]))
             self.log("val/texture_residual", residual.mean(), sync_dist=True)
         self._residuals.clear()
