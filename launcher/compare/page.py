@@ -12,7 +12,7 @@ from launcher.compare.common_clips import CommonClip
 from launcher.compare.sides import Side
 from launcher.compare.tables import Cell, Table
 from launcher.compare.verdicts import Judgement
-from launcher.compare.videos import side_by_side
+from launcher.compare.videos import colour_of, side_by_side
 from launcher.report.charts import Series, line_chart, tremor_per_frame
 from launcher.runs import make_folder, write_atomically
 from steadyface.metrics.evaluate_track import judged_face
@@ -69,7 +69,7 @@ def page_body(comparison: Comparison) -> str:
     sections = "".join(clip_section(comparison.sides, clip, tables) for clip, tables in comparison.clips)
     settings, verdicts = comparison.tables
     return (
-        f"<header><p>steadyface</p><h1>{_heading(comparison.sides)}</h1><p>{escape(comparison.scope)}</p></header>"
+        f"<header><p>steadyface</p><h1>{_heading(comparison.sides)}</h1><p>{_with_code(comparison.scope)}</p></header>"
         f'<div class="cards">{"".join(map(verdict_card, comparison.overall))}</div>'
         f"{table_html(verdicts)}{table_html(settings)}{sections}"
         f"<footer>Made by <code>{escape(comparison.command)}</code>. Click a heading to sort by its column. The videos "
@@ -77,8 +77,14 @@ def page_body(comparison: Comparison) -> str:
     )
 
 
+def _with_code(sentence: str) -> str:
+    """A sentence whose words in backticks are commands."""
+    parts = escape(sentence).split("`")
+    return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
+
+
 def _heading(sides: Sequence[Side]) -> str:
-    names = [f'<span class="side{index}">{escape(side.label)}</span>' for index, side in enumerate(sides)]
+    names = [f'<span class="{colour_of(index)}">{escape(side.label)}</span>' for index, side in enumerate(sides)]
     return f"{', '.join(names[1:])} against {names[0]}"
 
 
@@ -91,8 +97,9 @@ def verdict_card(judged: Judgement) -> str:
 
 def clip_section(sides: Sequence[Side], clip: CommonClip, tables: Sequence[Table]) -> str:
     """One clip: the videos, the graphs under them, and the tables."""
+    title = escape(clip.words[:1].upper() + clip.words[1:])
     return (
-        f'<section class="clip"><h2>{escape(clip.words)}</h2>{side_by_side(sides, clip)}{clip_charts(sides, clip)}'
+        f'<section class="clip"><h2>{title}</h2>{side_by_side(sides, clip)}{clip_charts(sides, clip)}'
         f"{''.join(map(table_html, tables))}</section>"
     )
 
@@ -106,7 +113,7 @@ def clip_charts(sides: Sequence[Side], clip: CommonClip) -> str:
         track = member.tracks(judged.name)[0]
         face = judged_face(track, facts.rigid_vertices, facts.vertex_mean)
         true = judged_face(judged.truth, facts.rigid_vertices, facts.vertex_mean) if judged.truth is not None else None
-        name, time_s = f"side{index}", track.time_s
+        name, time_s = colour_of(index), track.time_s
         tremor.append(Series(name, tremor_per_frame(face, true, time_s), side.label))
         if true is not None:
             position.append(Series(name, distances(face.picture, true.picture).mean(dim=1), side.label))

@@ -62,7 +62,8 @@ def compare_sides(
                 difference = paired_difference(*pair)
                 relative = difference.relative, difference.p_relative
                 change, p = relative if endpoint.relative else (difference.absolute, difference.p_absolute)
-                tests[endpoint.metric] = endpoint, change, 1.0 if abs(change.mean) < ROUNDING and not math.isnan(p) else p
+                equal = abs(change.mean) < ROUNDING and not math.isnan(p)
+                tests[endpoint.metric] = endpoint, change, 1.0 if equal else p
         found.append(tests)
     return _corrected(found, [endpoint for endpoint in endpoints if endpoint.primary])
 

@@ -18,6 +18,7 @@ from steadyface.capture.video import VideoWriter, read_frames
 
 _CRF = 24
 CLIP = "The clip"
+COLOURS = 6  # in compare.css; a seventh side has the first one's again
 
 
 def side_by_side(sides: Sequence[Side], clip: CommonClip) -> str:
@@ -26,13 +27,18 @@ def side_by_side(sides: Sequence[Side], clip: CommonClip) -> str:
         paths = [Path(folder) / f"{index}.mp4" for index in range(1 + len(sides))]
         write_videos(sides, clip, paths)
         uris = [video_uri(path) for path in paths]
-    labels = [("", CLIP), *((f"side{index}", side.label) for index, side in enumerate(sides))]
+    labels = [("", CLIP), *((colour_of(index), side.label) for index, side in enumerate(sides))]
     panels = "".join(
         f'<figure class="{name}"><figcaption>{escape(label)}</figcaption>'
         f'<video muted playsinline preload="auto"{" loop" if not index else ""} src="{uri}"></video></figure>'
         for index, ((name, label), uri) in enumerate(zip(labels, uris, strict=True))
     )
     return f'<div class="player"><div class="panels">{panels}</div>{CONTROLS}</div>'
+
+
+def colour_of(index: int) -> str:
+    """The class of ``compare.css`` that a side's label and lines have."""
+    return f"side{index % COLOURS}"
 
 
 def write_videos(sides: Sequence[Side], clip: CommonClip, paths: Sequence[Path]) -> None:
