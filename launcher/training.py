@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from launcher.checkpoint_io import AtomicCheckpointIO, saved_step
 from launcher.covered_logger import CoveredLogger
@@ -87,12 +88,13 @@ def train(
         last.write_complete(trainer)
 
 
-def strategy(settings: TrainerSettings, kind: str) -> str:
-    """Lightning's name of the way in which the processes train together."""
+def strategy(settings: TrainerSettings, kind: str) -> Strategy | str:
+    """The way in which the processes train together."""
     if settings.devices * settings.num_nodes == 1:
         return "auto"
-    # Parts of weight 0, and steps that train the landmarks alone, leave parameters without a gradient.
-    return "ddp_find_unused_parameters_true" if kind in {"adaptation", "pretraining"} else "ddp"
+    # Parts of weight 0, and steps that train the landmarks alone, leave parameters without a gradient. Buffers are the
+    # same from the start; sending them at each batch would wait for ever where a process has one more to validate.
+    return DDPStrategy(find_unused_parameters=kind in {"adaptation", "pretraining"}, broadcast_buffers=False)
 
 
 def best_checkpoint(folder: Path, monitor: str) -> list[Callback]:

@@ -6,8 +6,13 @@ set before torch is imported anywhere.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["WANDB_MODE"] = "offline"
@@ -36,3 +41,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def in_processes(tmp_path: Path) -> Callable[..., list[Any]]:
+    """Calls a function of the rank in several connected processes (gloo); gives what each returned.
+
+    They are forked from this one, which has everything imported. With ``raising`` it gives what each raised; with
+    ``killed`` processes that end without a word are but waited for.
+    """
+    import torch.distributed
+
+    from launcher.distributed import Place, joined
+
+    def process(work: Callable[[int], Any], rank: int, world: int, meeting: Path, results: Any) -> None:
+        torch.set_num_threads(1)
+        try:
+            with joined(Place(rank, world, rank), "cpu", torch.distributed.FileStore(str(meeting), world)):
+                found = work(rank)
+        except BaseException as error:
+            results.put((rank, error, traceback.format_exc()))
+        else:
+            results.put((rank, found, ""))
+
+    def run(work: Callable[[int], Any], world: int = 2, raising: bool = False, killed: bool = False) -> list[Any]:
+        context = multiprocessing.get_context("fork")
+        results, meeting = context.Queue(), tmp_path / f"meeting{len(list(tmp_path.glob('meeting*')))}"
+        processes = [context.Process(target=process, args=(work, rank, world, meeting, results)) for rank in range(world)]
+        for one in processes:
+            one.start()
+        found = [] if killed else [results.get(timeout=200) for _ in processes]
+        for one in processes:
+            one.join(timeout=200)
+            assert not one.is_alive(), "a process waits for one that is gone"
+        assert raising or not any(trace for _, _, trace in found), "\n".join(trace for _, _, trace in found)
+        return [value for _, value, _ in sorted(found, key=lambda item: item[0])]
+
+    return run
