@@ -45,7 +45,7 @@ class JobState:
         if self.state in INTERRUPTED:
             return TrialEnd(Outcome.INTERRUPTED, INTERRUPTED[self.state])
         if self.state == "OUT_OF_MEMORY":
-            return TrialEnd(Outcome.FAILED, "out of memory; ask for more with --sbatch=--mem=...")
+            return TrialEnd(Outcome.FAILED, "out of memory; ask for more with --slurm=--mem=16G")
         if SIGTERM in (self.signal, self.exit_code - 128):
             # Sent a minute before the time limit, and by who takes the node away: no fault of the program.
             return TrialEnd(Outcome.INTERRUPTED, "asked to end by SLURM")

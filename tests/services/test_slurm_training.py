@@ -1,0 +1,42 @@
+"""Training inside a SLURM job that a user submits: one process is one process, and SLURM alone requeues."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("trains_in_a_job.py")
+
+
+def asked(env: dict[str, str], *words: str) -> str:
+    return subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def field(env: dict[str, str], job: str, name: str) -> str:
+    shown = asked(env, "scontrol", "--oneliner", "show", "job", job)
+    return dict(word.split("=", 1) for word in shown.split() if "=" in word)[name]
+
+
+def wait_for(so: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 240
+    while not so():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def submit(env: dict[str, str], folder: Path, steps: int) -> str:
+    """A job as a user writes it, with the one task that SLURM tells the job of."""
+    words = ["sbatch", "--parsable", "--ntasks=1", "--requeue", f"--output={folder}/job.txt", f"--chdir={Path.cwd()}"]
+    return asked(env, *words, f"--wrap=exec {sys.executable} {SCRIPT} {folder} {steps}")
+
+
+def test_training_in_a_job_is_alone_and_leaves_requeueing_to_slurm(slurm: dict[str, str], tmp_path: Path) -> None:
+    job, log = submit(slurm, tmp_path, steps=10_000), tmp_path / "job.txt"
+    wait_for(lambda: log.exists() and "step 3 of rank 0 in 1" in log.read_text(), "no step was trained")
+    # Lightning, where it owns requeueing, answers this signal by putting its own job back into the queue.
+    asked(slurm, "scancel", "--signal=USR1", "--batch", job)
+    wait_for(lambda: field(slurm, job, "JobState") not in ("RUNNING", "COMPLETING"), "the signal changed nothing")
+    assert (field(slurm, job, "Restarts"), field(slurm, job, "JobState")) == ("0", "FAILED")
