@@ -11,7 +11,9 @@
 ``storage``          where the trials are kept: a file, or PostgreSQL for many machines
 ``journal``          the lock of that file
 ``leases``           who works on a trial now: a lock that dies with its holder
+``start``            all of it on one screen: check, open the trials, go through them
 ``trials``           the trials of a sweep over an Optuna study: taken, finished, taken up again
+``space``            the parameters in Optuna's trials; ``samplers`` its samplers and pruners
 ``engine``           the loop: takes trials, starts them, watches them, goes on
 ``trial_launcher``   what starts a trial: the interface; ``local`` starts processes on this machine
 ``progress``         the progress lines, the table at the end, ``sweep.json``

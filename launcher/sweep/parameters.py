@@ -6,6 +6,8 @@ Each free parameter is drawn as a *latent*, a number or a word that Optuna's own
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -169,3 +171,13 @@ def _index_of_quantile(u: float, probabilities: list[float]) -> int:
         if u < reached:
             return index
     return len(probabilities) - 1
+
+
+def trial_name(sweep: str, point: Point) -> str:
+    """The name of a trial's folder: the sweep's and a hash of the parameters.
+
+    >>> trial_name("steps", {"adaptation.steps": 80})
+    'steps-cae3e79a'
+    """
+    text = json.dumps(point, sort_keys=True, ensure_ascii=False)
+    return f"{sweep}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

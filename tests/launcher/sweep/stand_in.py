@@ -1,0 +1,43 @@
+"""A trial in half a second: counts its beginnings and its ends in files that only grow, and leaves a summary.json.
+
+Words: ``x=1 y=2`` and what the sweep adds. ``fail_at`` names a value of x that fails; ``seconds`` how long it takes.
+``curve`` writes so many values of train/loss to metrics.csv, each x / (step + 1), before it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+folder = Path(os.environ["STEADYFACE_TRIAL"])
+counts = folder.parent
+x, y = float(words["x"]), float(words.get("y", 0))
+
+
+def count(name: str) -> None:
+    with (counts / name).open("a", encoding="utf-8") as stream:
+        stream.write(f"{x:g} {y:g}\n")
+
+
+count("begun.txt")
+if os.environ.get("CUDA_VISIBLE_DEVICES") and words.get("devices"):
+    with (counts / "devices.txt").open("a", encoding="utf-8") as stream:
+        stream.write(os.environ["CUDA_VISIBLE_DEVICES"] + "\n")
+seconds = float(words.get("seconds", 0.5))
+if float(words.get("fail_at", "nan")) == x:
+    print("about to fail")
+    sys.exit("stand-in: x is the one that fails")
+for step in range(int(words.get("curve", 0))):
+    with (folder / "metrics.csv").open("a", encoding="utf-8") as stream:
+        stream.write(f"{step},train/loss,{x / (step + 1)!r}\n")
+    time.sleep(seconds)
+if not words.get("curve"):
+    time.sleep(seconds)
+count("ended.txt")
+part = folder / "summary.part"
+part.write_text(json.dumps({"held_out_clip": {"adapted": {"error": [x + y, x + y + 2]}}}), encoding="utf-8")
+part.replace(folder / "summary.json")
