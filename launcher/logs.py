@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from launcher.execution import is_main_process
-
 OURS = ("launcher", "callbacks", "lightning_modules", "datamodules", "steadyface")
 OTHERS = ("pytorch_lightning", "py.warnings")  # what they say is for the file alone
 
@@ -22,7 +20,7 @@ class Console(logging.Handler):
         self.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        if is_main_process():
+        if speaks_here():
             print(self.format(record), file=sys.stderr)
 
 
@@ -33,11 +31,17 @@ def quiet_console() -> None:
         root.addHandler(Console())
 
 
+def speaks_here() -> bool:
+    """Whether this process is the one that writes. It is where nothing trains, and torch is not imported to ask."""
+    execution = sys.modules.get("launcher.execution")
+    return execution is None or bool(execution.is_main_process())
+
+
 @contextmanager
 def log_file(path: Path) -> Iterator[None]:
     """Write what is logged meanwhile, Python's warnings included, to a file; on rank 0 only."""
     handler: logging.Handler = logging.NullHandler()
-    if is_main_process():
+    if speaks_here():
         handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in (*OURS, *OTHERS)]
