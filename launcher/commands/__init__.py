@@ -1,13 +1,15 @@
 """The sub-commands of ``steadyface``, a module a group.
 
-===============  =================================
-``command``      what a sub-command is
-``experiments``  run
-``clips``        track, check
-``scores``       evaluate, results, figures
-``compare``      compare
-``subjects``     studio, import-decoder
-===============  =================================
+==================  =================================
+``command``         what a sub-command is
+``experiments``     run
+``clips``           track, check
+``scores``          evaluate, results, figures
+``compare``         compare
+``runs``            runs, resume
+``subjects``        studio, import-decoder
+``wandb_commands``  sync, dashboard
+==================  =================================
 
 To add one: a `Command` in a module's ``COMMANDS``, and a new module's name in `commands`. Each action imports what
 it needs when it is called, so that ``--help`` answers at once.
@@ -15,11 +17,11 @@ it needs when it is called, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-from launcher.commands import clips, compare, experiments, scores, subjects
+from launcher.commands import clips, compare, experiments, runs, scores, subjects, sweep, wandb_commands
 from launcher.commands.command import Command
 
 
 def commands() -> tuple[Command, ...]:
     """Every sub-command, in the order of the help."""
-    groups = (experiments, scores, compare, clips, subjects)
+    groups = (experiments, sweep, runs, scores, compare, clips, subjects, wandb_commands)
     return tuple(command for group in groups for command in group.COMMANDS)
