@@ -19,7 +19,7 @@ def test_errors_are_logged_by_region_and_pose_apart(fit, stage, tmp_path):
     assert float(metrics["val/head_rotation_error_deg"]) == pytest.approx(0.0, abs=1e-4)
     assert float(metrics["val/vertex_error_camera_mm"]) > 5.0
     assert not any(part.is_floating_point() and part.isnan() for part in metrics.values())
-    with Image.open(tmp_path / "media" / "vertex_error.png") as picture:
+    with Image.open(tmp_path / "media" / "vertex_error_000002.png") as picture:
         assert picture.mode == "RGBA" and picture.getbbox() is not None
 
 
