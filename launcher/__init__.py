@@ -10,7 +10,11 @@
 ``weights``            ImageNet's, looked for before anything runs
 ``runs``               a stage's folder: state, code version, taken from there when it was finished
 ``execution``          a stage exactly once, whatever was killed before, on one process or several
-``training``           the Lightning Trainer of a stage: checkpoints, resume; ``wandb_runs``: its W&B run
+``training``           the Lightning Trainer of a stage: checkpoints, resume
+``wandb_runs``         a stage's W&B run, and what all runs share; ``wandb_artifacts``: checkpoints with their lineage;
+                       ``wandb_agent``: the trial that a W&B agent started this process for
+``wandb_evaluation``   the W&B run of the scores; ``evaluation_media``, ``wandb_tables``: its pictures and tables
+``wandb_sync``         sends offline parts to the server; ``dashboard``: the view that compares runs
 ``metrics_file``       ``metrics.csv``: every logged number, cut back on a resume
 ``checkpoint_io``      checkpoints that are whole or absent
 ``memory``             what becomes of freed memory
