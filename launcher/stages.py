@@ -102,8 +102,10 @@ class StageRunner:
             data = ClipsBesideLab(WildClips(self._clip_settings, seed), self.lab, settings.lab_batch, seed)
             # A row of the table that is meant to fail shall be seen failing; an adaptation shall not.
             guard = CollapseGuard(action="stop" if variant == ADAPTED else "flag")
+            # Labels alone do not look at the clip's textures: nothing says how much of the face is in the picture.
+            guards = [guard] if settings.weights.look_at_clip else []
             self._train(
-                module, data, settings.steps, folder, record, [TemporalStability(), TrackingVideo(), guard]
+                module, data, settings.steps, folder, record, [TemporalStability(), TrackingVideo(), *guards]
             )
 
         return execute(stage, self._runs, self.experiment.name, self._resolved, work)

@@ -118,7 +118,7 @@ class WildAdaptation(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         settings, losses = self.settings, {}
-        if any(weight > 0 for weight in settings.weights.of_parts().values()):
+        if settings.weights.look_at_clip:
             losses.update(self._clip_losses(batch["clip"]))
         if settings.lab_weight > 0:
             losses["lab"] = settings.lab_weight * self._lab_loss(batch["lab"])
@@ -246,8 +246,7 @@ def _check_values(settings: AdaptationSettings, section: str) -> Iterator[InputE
     for name, (value, limit) in least.items():
         if value < limit:
             yield InputError(f"{section}.{name}", f"{limit} or more", str(value), "raise it")
-    parts = any(weight > 0 for weight in weights.of_parts().values())
-    if not (parts or settings.lab_weight > 0 or _is_labelled(settings)):
+    if not (weights.look_at_clip or settings.lab_weight > 0 or _is_labelled(settings)):
         got = "weights, lab_weight and labels that are all 0"
         yield InputError(f"{section}.weights", "something to learn from", got, "give one of them a weight above 0")
 

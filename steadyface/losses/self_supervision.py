@@ -36,6 +36,11 @@ class SelfSupervisionWeights:
         """The weight of each part by its name, the zeros included."""
         return {name: getattr(self, name) for name in PARTS}
 
+    @property
+    def look_at_clip(self) -> bool:
+        """Whether any part is computed: not where labels or the lab alone teach."""
+        return any(weight > 0 for weight in self.of_parts().values())
+
 
 def self_supervision(compared: Comparison) -> dict[str, Tensor]:
     """Weighted losses by name, of the parts whose weight is above 0."""

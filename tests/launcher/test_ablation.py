@@ -29,6 +29,12 @@ variants:
     weights: {{registration: 0, motc: 0, cftc: 0, cftc_raw: 1, motc_raw: 1, landmarks: 0.1}}
   heads_with_coverage: {{steps: 2, trained: heads, weights: {{coverage: 1}}}}
   supervised_3: {{steps: 2, labelled_frames: 3}}
+  labels_alone:
+    steps: 2
+    labelled_frames: -1
+    weights: {{
+      registration: 0, motc: 0, cftc: 0, colour: 0, latent_pull: 0, shape_pull: 0, pose_pull: 0, out_of_frame: 0,
+    }}
 adaptation: {{steps: 2}}
 evaluation:
   baselines: [photometric_fit, oracle_pose, oracle_latent]
@@ -37,7 +43,7 @@ wandb: {{mode: disabled}}
 """
 ROWS = {
     "source", "source_smoothed", "published", "adapted", "adapted_smoothed", "cftc_unguarded", "motc_raw",
-    "raw_with_landmarks", "heads_with_coverage", "supervised_3", "photometric_fit", "oracle_pose", "oracle_latent",
+    "raw_with_landmarks", "heads_with_coverage", "supervised_3", "labels_alone", "photometric_fit", "oracle_pose", "oracle_latent",
     "decoder_floor",
 }  # fmt: skip
 
