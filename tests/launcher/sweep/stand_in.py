@@ -1,6 +1,6 @@
 """A trial in half a second: counts its beginnings and its ends in files that only grow, and leaves a summary.json.
 
-Words: ``x=1 y=2`` and what the sweep adds. ``fail_at`` names a value of x that fails; ``seconds`` how long it takes.
+Words: ``x=1 y=2`` and what the sweep adds. ``fail_at=2.20`` fails at x 2 and y 20; ``seconds`` is how long it takes.
 ``curve`` writes so many values of train/loss to metrics.csv, each x / (step + 1), before it ends.
 """
 
@@ -24,13 +24,10 @@ def count(name: str) -> None:
 
 
 count("begun.txt")
-if os.environ.get("CUDA_VISIBLE_DEVICES") and words.get("devices"):
-    with (counts / "devices.txt").open("a", encoding="utf-8") as stream:
-        stream.write(os.environ["CUDA_VISIBLE_DEVICES"] + "\n")
 seconds = float(words.get("seconds", 0.5))
-if float(words.get("fail_at", "nan")) == x:
+if words.get("fail_at") == f"{x:g}.{y:g}":
     print("about to fail")
-    sys.exit("stand-in: x is the one that fails")
+    sys.exit("stand-in: this is the one that fails")
 for step in range(int(words.get("curve", 0))):
     with (folder / "metrics.csv").open("a", encoding="utf-8") as stream:
         stream.write(f"{step},train/loss,{x / (step + 1)!r}\n")
