@@ -43,8 +43,8 @@ wandb: {{mode: disabled}}
 """
 ROWS = {
     "source", "source_smoothed", "published", "adapted", "adapted_smoothed", "cftc_unguarded", "motc_raw",
-    "raw_with_landmarks", "heads_with_coverage", "supervised_3", "labels_alone", "photometric_fit", "oracle_pose", "oracle_latent",
-    "decoder_floor",
+    "raw_with_landmarks", "heads_with_coverage", "supervised_3", "labels_alone", "photometric_fit", "oracle_pose",
+    "oracle_latent", "decoder_floor",
 }  # fmt: skip
 
 pytestmark = pytest.mark.timeout(600)
