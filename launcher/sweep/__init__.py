@@ -16,6 +16,7 @@
 ``space``            the parameters in Optuna's trials; ``samplers`` its samplers and pruners
 ``engine``           the loop: takes trials, starts them, watches them, goes on
 ``trial_launcher``   what starts a trial: the interface; ``local`` starts processes on this machine
+``slurm``            trials as jobs of a cluster; ``slurm_queue`` is what SLURM says of them
 ``progress``         the progress lines, the table at the end, ``sweep.json``
 ``online``           a W&B sweep with agents; ``online_trial`` is one of its trials
 ===================  =======================================================================
