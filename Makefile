@@ -15,7 +15,7 @@ seed_list = seeds=[$(subst $(space),$(comma),$(strip $(SEEDS)))]
 
 SERVICES := postgresql slurm-wlm munge chromium
 
-.PHONY: help install demo test test-services lint bench results detector clean
+.PHONY: help install demo test test-services lint reliability bench results detector clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-services: $(SERVICES_STAMP)  ## run the tests against a real PostgreSQL, SL
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# What is in build/reliability already is not done again: stopped, it goes on.
+reliability: $(STAMP)  ## kill each stage ten times, resume it each time, compare with a run that nobody killed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/reliability/kills.py --out build/reliability
 
 bench: $(STAMP)  ## run every benchmark; each prints ratios against a peer measured in the same run
 	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done

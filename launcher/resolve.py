@@ -39,12 +39,24 @@ def resolve(schema: type[Settings], layers: Sequence[Layer]) -> Settings:
     Raises:
         ExceptionGroup: of one InputError a fault, all of them; no data was opened.
     """
-    config = OmegaConf.structured(schema)
-    faults = [fault for layer in layers for fault in apply_layer(config, schema, layer)]
+    settings, faults = resolve_what_fits(schema, layers)
     if faults:
         raise ExceptionGroup("faults in the settings", faults)
+    return settings
+
+
+def resolve_what_fits(schema: type[Settings], layers: Sequence[Layer]) -> tuple[Settings, list[InputError]]:
+    """The settings without the keys and values that do not fit, and a fault for each of those.
+
+    So that what fits can be checked in the same go.
+
+    Raises:
+        InputError: for a reference between settings that leads nowhere.
+    """
+    config = OmegaConf.structured(schema)
+    faults = [fault for layer in layers for fault in apply_layer(config, schema, layer)]
     try:
-        return OmegaConf.to_object(config)  # type: ignore[return-value]
+        return OmegaConf.to_object(config), faults  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         origin = layers[-1].origin if layers else "settings"
         raise InputError(

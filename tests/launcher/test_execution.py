@@ -89,7 +89,7 @@ def test_a_killed_stage_is_not_taken_for_a_finished_one(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)])
     folder = tmp_path / "demo" / STAGE.folder_name
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not (folder / "began").exists():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +15,11 @@ from torch import Tensor
 
 from datamodules.batches import OrderedBatches, ShuffledBatches
 from launcher.checkpoint_io import AtomicCheckpointIO, saved_step
+from launcher.last_checkpoint import is_complete
 from launcher.metrics_file import read_metrics
 from launcher.runs import LAST_CHECKPOINT, RunRecord
 from launcher.settings import TrainerSettings, WandbSettings
+from launcher.stopping import Stopped, clean_stops
 from launcher.training import prepare_process, train
 from steadyface.errors import InputError
 
@@ -43,10 +47,14 @@ class Line(LightningModule):
 
 
 class Numbers(LightningDataModule):
-    """The numbers 0 to 9, shuffled, four a batch."""
+    """The numbers 0 to 9, shuffled, four a batch: epochs of two steps; or others."""
+
+    def __init__(self, count: int = 10) -> None:
+        super().__init__()
+        self.count = count
 
     def train_dataloader(self) -> ShuffledBatches[Tensor]:
-        return ShuffledBatches(10, 4, lambda index: index.float(), seed=0)
+        return ShuffledBatches(self.count, 4, lambda index: index.float(), seed=0)
 
     def val_dataloader(self) -> OrderedBatches[Tensor]:
         return OrderedBatches(4, 4, lambda index: index.float())
@@ -63,6 +71,28 @@ class StopAt(Callback):
             raise ConnectionError("killed")
 
 
+class StopInValidation(Callback):
+    """Stands for a kill within the validation behind a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_validation_epoch_end(self, trainer: object, module: LightningModule) -> None:
+        if module.global_step == self.step:
+            raise ConnectionError("killed")
+
+
+class Signal(Callback):
+    """Sends this process a signal at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: object, module: LightningModule, *rest: object) -> None:
+        if module.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def record(resumed_from: str = "") -> RunRecord:
     return RunRecord(
         "demo/a",
@@ -77,19 +107,21 @@ def record(resumed_from: str = "") -> RunRecord:
     )
 
 
-def learn(folder: Path, resumed_from: str = "", stop_at: int = 0, mode: str = "disabled") -> float:
+def learn(
+    folder: Path, resumed_from: str = "", stop: Callback | None = None, mode: str = "disabled", count: int = 10
+) -> float:
     prepare_process(SETTINGS, seed=0)
     module = Line()
     train(
         module,
-        Numbers(),
+        Numbers(count),
         steps=STEPS,
         monitor="val/error",
         folder=folder,
         record=record(resumed_from),
         settings=SETTINGS,
         wandb_settings=WandbSettings(mode=mode),
-        callbacks=[StopAt(stop_at)] if stop_at else [],
+        callbacks=[stop] if stop else [],
     )
     return float(module.weight.detach())
 
@@ -123,7 +155,7 @@ def test_the_wandb_run_is_offline_and_says_what_it_is(whole: Path) -> None:
 
 def test_a_resume_gives_what_the_uninterrupted_run_gave(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(ConnectionError):
-        learn(tmp_path, stop_at=5)
+        learn(tmp_path, stop=StopAt(5))
     last = tmp_path / LAST_CHECKPOINT
     assert saved_step(str(last)) == 4
     learn(tmp_path, resumed_from=str(last))
@@ -132,6 +164,56 @@ def test_a_resume_gives_what_the_uninterrupted_run_gave(whole: Path, tmp_path: P
     moments = [state["optimizer_states"][0]["state"][0]["exp_avg"] for state in states]
     assert torch.equal(moments[0], moments[1])
     assert (tmp_path / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def whole_epochs_of_four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("four")
+    learn(folder, count=16)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stop", "saved"),
+    [(StopAt(3), 2), (StopAt(4), 2), (StopInValidation(3), 2), (StopInValidation(6), 4), (StopAt(7), 6)],
+)
+def test_wherever_it_was_stopped_the_files_are_those_of_the_uninterrupted_run(
+    whole_epochs_of_four: Path, tmp_path: Path, stop: Callback, saved: int
+) -> None:
+    """Within an epoch, at its end, within a validation, with and without a checkpoint due at that step."""
+    with pytest.raises(ConnectionError):
+        learn(tmp_path, stop=stop, count=16)
+    last = tmp_path / LAST_CHECKPOINT
+    assert saved_step(str(last)) == saved and not is_complete(str(last))
+    learn(tmp_path, resumed_from=str(last), count=16)
+    assert (tmp_path / "metrics.csv").read_text() == (whole_epochs_of_four / "metrics.csv").read_text()
+    for name in ("last.ckpt", "best.ckpt"):
+        weights = [
+            torch.load(folder / "checkpoints" / name, weights_only=True)["state_dict"]["weight"]
+            for folder in (tmp_path, whole_epochs_of_four)
+        ]
+        assert torch.equal(*weights)
+
+
+def test_a_signal_stops_behind_the_step_s_checkpoint(
+    whole_epochs_of_four: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped) as stopped, clean_stops():
+        learn(tmp_path, stop=Signal(3), count=16)
+    assert stopped.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
+    assert "stopping after this step's checkpoint" in capsys.readouterr().err
+    last = tmp_path / LAST_CHECKPOINT
+    assert saved_step(str(last)) == 3, "not a step at which one was due"
+    learn(tmp_path, resumed_from=str(last), count=16)
+    assert (tmp_path / "metrics.csv").read_text() == (whole_epochs_of_four / "metrics.csv").read_text()
+
+
+def test_a_stage_that_lacks_only_its_record_trains_nothing_again(whole_epochs_of_four: Path) -> None:
+    last = whole_epochs_of_four / LAST_CHECKPOINT
+    before = {path: path.stat().st_mtime_ns for path in whole_epochs_of_four.rglob("*.c*")}
+    learn(whole_epochs_of_four, resumed_from=str(last), count=16)
+    assert before == {path: path.stat().st_mtime_ns for path in whole_epochs_of_four.rglob("*.c*")}
 
 
 def test_a_broken_checkpoint_is_refused_with_a_remedy(tmp_path: Path) -> None:
