@@ -21,6 +21,8 @@ BIN = Path(sys.executable).parent
 STAGE = Path(__file__).with_name("tiny_wandb_stage.py")
 OUTSIDE = {"HOME": "home", "TMPDIR": "tmp", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config"}
 
+pytestmark = pytest.mark.timeout(900)
+
 
 class Trained:
     """What a process of its own left behind that trained the tiny stage."""
@@ -33,7 +35,7 @@ class Trained:
         words = [sys.executable, str(STAGE), str(self.folder), mode]
         environment = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", **outside}
         self.done = subprocess.run(
-            words, cwd=base / "cwd", env=environment, capture_output=True, text=True, timeout=120
+            words, cwd=base / "cwd", env=environment, capture_output=True, text=True, timeout=600
         )
 
     @property
@@ -44,7 +46,7 @@ class Trained:
 @cache
 def inspect(log: Path, *words: str) -> str:
     command = [str(BIN / "wandb"), "leet", "inspect", "--json", *words, str(log)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
 
 
 def summary(log: Path) -> dict[str, Any]:
@@ -179,7 +181,7 @@ for name, agents in (("stage", False), ("scores", True)):
               agents=agents).finish()
 """
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(STAGE.parents[2])}
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60, cwd=tmp_path)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=600, cwd=tmp_path)
     (stage,) = tmp_path.glob("stage/wandb/offline-run-*/*.wandb")
     (scores,) = tmp_path.glob("scores/wandb/offline-run-*/*.wandb")
     (run,) = records(stage, "run")

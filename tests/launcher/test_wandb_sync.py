@@ -27,6 +27,8 @@ from steadyface.errors import InputError
 
 KEY = "0123456789" * 4
 
+pytestmark = pytest.mark.timeout(900)
+
 
 def log_part(folder: Path, run_id: str, steps: range) -> None:
     """One offline part of a run, a row a step."""
@@ -128,7 +130,7 @@ def sync(folder: Path, home: Path, **variables: str) -> subprocess.CompletedProc
         "PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2]),
         "NO_PROXY": "127.0.0.1", **variables,
     }  # fmt: skip
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, cwd=home)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=600, cwd=home)
 
 
 def marks(folder: Path) -> list[str]:
