@@ -6,7 +6,6 @@ what stops a job stops each of them; where one is killed alone, the others end t
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import signal
@@ -23,15 +22,13 @@ import torch.distributed as dist
 HOST = "127.0.0.1"
 PAUSE_S = 3.0  # that another rank's fault waits for rank 0's own, which is mostly the same and is told once
 NOTICE_S, GIVE_UP_S = 30.0, 120.0  # after which rank 0 is stopped where no error tells it that another is gone
-_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
 
 class Part(NamedTuple):
-    """What another rank is told: its rank among ``world``, rank 0's process and port, and the work."""
+    """What another rank is told: its rank among ``world``, the port of rank 0's store, and the work."""
 
     rank: int
     world: int
-    parent: int
     port: int
     work: Any
 
@@ -46,7 +43,7 @@ class OtherRanks:
     """
 
     def __init__(self, world: int, port: int, work: Any) -> None:
-        self.processes = {rank: _start(Part(rank, world, os.getpid(), port, work)) for rank in range(1, world)}
+        self.processes = {rank: _start(Part(rank, world, port, work)) for rank in range(1, world)}
         self.over = threading.Event()
         for rank, process in self.processes.items():
             threading.Thread(target=self._watch, args=(rank, process), daemon=True).start()
@@ -113,12 +110,8 @@ def killed_ranks() -> bool:
 
 
 def take_part() -> tuple[Part, dist.Store]:
-    """In another rank: what it is to do, from standard input; from here on it ends when rank 0 does."""
+    """In another rank: what it is to do, from standard input, and where it meets rank 0."""
     part: Part = pickle.load(sys.stdin.buffer)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != part.parent:
-        sys.exit(1)
     return part, dist.TCPStore(HOST, part.port, is_master=False, wait_for_workers=False)
 
 
@@ -133,7 +126,8 @@ def told_after_rank_0() -> Iterator[None]:
 
 
 def _start(part: Part) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([sys.executable, "-m", "launcher.take_part"], stdin=subprocess.PIPE)
+    command = [sys.executable, "-m", "launcher.take_part", str(os.getpid())]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert process.stdin is not None
     with process.stdin as stream:
         pickle.dump(part, stream)

@@ -47,8 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def in_processes(tmp_path: Path) -> Callable[..., list[Any]]:
     """Calls a function of the rank in several connected processes (gloo); gives what each returned.
 
-    They are forked from this one, which has everything imported. With ``raising`` it gives what each raised; with
-    ``killed`` processes that end without a word are but waited for.
+    They are forked from this one, which has everything imported. With ``raising`` it gives what each raised, as
+    text; with ``killed`` processes that end without a word are but waited for.
     """
     import torch.distributed
 
@@ -60,14 +60,15 @@ def in_processes(tmp_path: Path) -> Callable[..., list[Any]]:
             with joined(Place(rank, world, rank), "cpu", torch.distributed.FileStore(str(meeting), world)):
                 found = work(rank)
         except BaseException as error:
-            results.put((rank, error, traceback.format_exc()))
+            results.put((rank, f"{type(error).__name__}: {error}", traceback.format_exc()))
         else:
             results.put((rank, found, ""))
 
     def run(work: Callable[[int], Any], world: int = 2, raising: bool = False, killed: bool = False) -> list[Any]:
         context = multiprocessing.get_context("fork")
         results, meeting = context.Queue(), tmp_path / f"meeting{len(list(tmp_path.glob('meeting*')))}"
-        processes = [context.Process(target=process, args=(work, rank, world, meeting, results)) for rank in range(world)]
+        common = (world, meeting, results)
+        processes = [context.Process(target=process, args=(work, rank, *common)) for rank in range(world)]
         for one in processes:
             one.start()
         found = [] if killed else [results.get(timeout=200) for _ in processes]

@@ -172,7 +172,7 @@ def test_two_processes_share_without_padding() -> None:
     training = [item for output in outputs for batch in output[0] for item in batch]
     assert [len(output[0]) for output in outputs] == [2, 2]
     assert len(training) == len(set(training)) == 8  # 11 items: 5 a rank, whole batches of 2, none twice
-    assert [output[1] for output in outputs] == [[[0, 2], [4]], [[1, 3]]]
+    assert [output[1] for output in outputs] == [[[0, 1], [4]], [[2, 3]]]
     groups = [batch for output in outputs for batch in output[2]]  # 5 groups of two: 2 a rank
     assert [len(output[2]) for output in outputs] == [2, 2] and len({batch[0] // 3 for batch in groups}) == 4
     assert all(one // 3 == other // 3 for one, other in groups)

@@ -23,7 +23,8 @@ def test_rank_0_decides_and_all_rows_come_together(in_processes):
             time.sleep(0.3)  # the others wait for what it does alone
         check_agreement({"trainer": {"devices": 2}})
         rows = of_all_processes(torch.arange(3 * rank, dtype=torch.double).view(-1, 1))  # rank 0 has none
-        return share(f"by {rank}"), rank_and_world(), batch_number(2), rows.flatten().tolist(), to_main_process({rank: 1})
+        said, items = share(f"by {rank}"), to_main_process({rank: 1})
+        return said, rank_and_world(), batch_number(2), rows.flatten().tolist(), items
 
     assert in_processes(work) == [
         ("by 0", (0, 2), 4, [0.0, 1.0, 2.0], {0: 1, 1: 1}),
@@ -36,8 +37,7 @@ def test_other_settings_on_another_process_are_refused_on_every_one(in_processes
         check_agreement({"trainer": {"devices": 1, "threads": 1 + rank}, "seeds": [0]})
 
     for error in in_processes(work, raising=True):
-        assert isinstance(error, InputError)
-        assert "settings of process 1: expected trainer.threads=1, as process 0, got trainer.threads=2" in str(error)
+        assert error.startswith("InputError: the settings of process 1: expected trainer.threads=1, as process 0, got")
 
 
 @pytest.mark.parametrize(

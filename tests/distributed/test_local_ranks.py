@@ -5,14 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from launcher import local_ranks
 from launcher.local_ranks import killed_ranks, other_ranks
-from launcher.settings import TrainerSettings
 
 
 def children() -> list[int]:
@@ -45,31 +44,31 @@ def test_an_error_of_rank_0_ends_the_others_and_stays_its_own():
 
 
 def _rank_0(said) -> None:
-    with other_ranks(2, (SimpleNamespace(trainer=TrainerSettings()), None)) as store:
+    with other_ranks(2, None):
         said.send(started().processes[1].pid)
-        while store.num_keys() < 2:  # the other has come to the meeting, and waits there for this one
-            time.sleep(0.05)
-        said.send("there")
         time.sleep(600)
 
 
 def test_the_others_end_with_rank_0_even_when_it_is_killed():
     here, there = multiprocessing.Pipe()
-    rank_0 = multiprocessing.get_context("fork").Process(target=_rank_0, args=(there,))
+    rank_0 = multiprocessing.get_context("fork").Process(target=_rank_0, args=(there,), daemon=True)
     rank_0.start()
-    other = here.recv()
-    assert here.poll(timeout=200) and here.recv() == "there"
-    assert Path(f"/proc/{other}").exists()
+    other = Path(f"/proc/{here.recv()}")
+    _until(lambda: "libtorch" in (other / "maps").read_text(), "the other rank did not begin")
     rank_0.kill()
     rank_0.join()
-    deadline = time.monotonic() + 30
-    while _runs(other):
-        assert time.monotonic() < deadline, "the other rank was left behind"
-        time.sleep(0.05)
+    _until(lambda: not _runs(other), "the other rank was left behind")
 
 
-def _runs(pid: int) -> bool:
+def _until(true: Callable[[], bool], otherwise: str, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.02)
+
+
+def _runs(process: Path) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] not in "ZX"
-    except FileNotFoundError:
+        return (process / "stat").read_text().split(") ")[1][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
         return False
