@@ -9,14 +9,18 @@
 ``plan``               which stages an experiment needs, and the content hash of each
 ``weights``            ImageNet's, looked for before anything runs
 ``runs``               a stage's folder: state, code version, taken from there when it was finished
-``execution``          a stage exactly once, whatever was killed before, on one process or several
+``execution``          a stage exactly once, whatever was killed before, on one process or several; ``locks``: who
+                       works on a stage now
+``resume``             goes on with what was stopped; ``unfinished``: the mark of what was; ``run_list``: what is there
+``stopping``           SIGTERM and Ctrl-C end a run where nothing is lost
 ``training``           the Lightning Trainer of a stage: checkpoints, resume
 ``wandb_runs``         a stage's W&B run, and what all runs share; ``wandb_artifacts``: checkpoints with their lineage;
                        ``wandb_agent``: the trial that a W&B agent started this process for
 ``wandb_evaluation``   the W&B run of the scores; ``evaluation_media``, ``wandb_tables``: its pictures and tables
 ``wandb_sync``         sends offline parts to the server; ``dashboard``: the view that compares runs
-``metrics_file``       ``metrics.csv``: every logged number, cut back on a resume
-``checkpoint_io``      checkpoints that are whole or absent
+``metrics_file``       ``metrics.csv``: every logged number, cut back on a resume; ``covered_logger``: W&B gets what a
+                       checkpoint covers
+``checkpoint_io``      checkpoints that are whole or absent; ``last_checkpoint``: when one is written
 ``memory``             what becomes of freed memory
 ``logs``               what goes to the console, what to ``log.txt``
 ``joined_data``        clip windows and lab views in one loader

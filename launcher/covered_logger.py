@@ -7,18 +7,20 @@ And what W&B had not written to its file when it was killed is given to it again
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
+from wandb.util import get_core_path
 
 from launcher.metrics_file import read_metrics
 from launcher.wandb_runs import STEP, StageLogger
 
+logger = logging.getLogger(__name__)
 Row = tuple[int, dict[str, float]]
 
 
@@ -71,7 +73,12 @@ class CoveredLogger(Logger):
     @rank_zero_only
     def catch_up(self, folder: Path) -> None:
         """Hand on what the earlier parts of the run lack of the ``metrics.csv`` of a stage that goes on."""
-        for step, row in missing_rows(folder / "metrics.csv", logged_values(folder / "wandb")):
+        try:
+            logged = logged_values(folder / "wandb")
+        except RuntimeError as error:
+            logger.warning("%s; what W&B lacks of the steps before this one it will not get", error)
+            return
+        for step, row in missing_rows(folder / "metrics.csv", logged):
             self._inner.log_metrics(row, step)
 
 
@@ -99,10 +106,17 @@ def logged_values(folder: Path) -> set[tuple[int, str]]:
 
 
 def read_history(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a ``.wandb`` file; those behind the place where a kill cut it off are lost."""
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
-    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    for line in text.splitlines():
+    """The rows of a ``.wandb`` file; those behind the place where a kill cut it off are lost.
+
+    Raises:
+        RuntimeError: for a file that W&B's own reader cannot read.
+    """
+    # what `wandb leet inspect` starts, without a second for Python to import wandb anew
+    words = ["leet", "inspect", "--no-observability", "--json", "--run-file", str(path), str(path.parent.parent)]
+    done = subprocess.run([get_core_path(), *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{path} cannot be read: {done.stderr.strip()}")
+    for line in done.stdout.splitlines():
         record = json.loads(line)
         if record.get("type") == "history":
             yield record["history"]["item"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from launcher.checkpoint_io import saved_step
 from launcher.execution import say
 from launcher.experiment import run_experiment
 from launcher.load import load_experiment
@@ -56,6 +57,7 @@ def _stopped_stage(folder: Path) -> Experiment | None:
     if record is None or not (folder / LAST_CHECKPOINT).is_file() or not path.is_file():
         remedy = f"start it: steadyface run {path}" if path.is_file() else "start its experiment: steadyface run"
         raise InputError(folder, "a checkpoint to go on from", "none", remedy)
+    saved_step(str(folder / LAST_CHECKPOINT))  # a broken one is refused before anything starts
     experiment = _load(path, folder.parent)
     if folder.name not in {stage.folder_name for stage in make_plan(experiment).stages()}:
         remedy = "put its inputs back as they were, or run the experiment anew: steadyface run"

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from launcher.execution import is_main_process
 from launcher.runs import write_atomically
+from launcher.stopping import Stopped
 from steadyface.errors import InputError
 
 UNFINISHED = "unfinished.yaml"
@@ -34,6 +36,9 @@ def unfinished(folder: Path, resolved_yaml: str) -> Iterator[None]:
         fcntl.flock(stream, fcntl.LOCK_SH)
         try:
             yield
+        except Stopped:
+            print(f"stopped; go on with: steadyface resume {folder}", file=sys.stderr, flush=True)
+            raise
         except InputError:
             path.unlink(missing_ok=True)
             _remove_empty(folder)

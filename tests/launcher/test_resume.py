@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import launcher.resume
 from launcher.cli import main
@@ -18,6 +19,7 @@ from launcher.settings import Experiment, to_yaml
 from launcher.unfinished import unfinished
 
 SMOKE = Path(__file__).resolve().parents[2] / "experiments" / "smoke.yaml"
+CHECKPOINT = {"loops": {"fit_loop": {"epoch_loop.batch_progress": {"total": {"ready": 3}}}}}  # of 3 steps
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def stop(experiment: Experiment, kind: str, checkpoint: bool = True, end: type[B
     def work(folder: Path, record: RunRecord) -> None:
         if checkpoint:
             (folder / LAST_CHECKPOINT).parent.mkdir(exist_ok=True)
-            (folder / LAST_CHECKPOINT).touch()
+            torch.save(CHECKPOINT, folder / LAST_CHECKPOINT)
         if end is not None:
             raise end
 
@@ -99,6 +101,15 @@ def test_a_resume_that_finds_nothing_fails(
     stage = stop(experiment, "pretraining", checkpoint=False, end=KeyboardInterrupt)
     assert f"got none; start it: steadyface run {stage / EXPERIMENT}" in refusal(stage, capsys)
     assert "a finished stage or a checkpoint" in refusal(stage.parent, capsys)
+    assert resumed == []
+
+
+def test_a_broken_checkpoint_is_refused_and_not_begun_anew(
+    experiment: Experiment, resumed: list[Experiment], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = stop(experiment, "appearance", end=KeyboardInterrupt)
+    (stage / LAST_CHECKPOINT).write_bytes(b"half")
+    assert "expected a training checkpoint" in refusal(stage, capsys)
     assert resumed == []
 
 
