@@ -150,11 +150,11 @@ def check_server() -> None:
     Raises:
         InputError: which of them it is, and the remedy.
     """
-    import wandb
     from wandb.errors import AuthenticationError
+    from wandb.sdk import wandb_setup
     from wandb.sdk.lib import wbauth
 
-    server = wandb.setup().settings.base_url
+    server = wandb_setup.singleton().settings.base_url  # `wandb.setup` would start W&B's service, for nothing
     try:
         login = wbauth.authenticate_session(host=server, source="steadyface", prompt=False)
     except AuthenticationError as error:
