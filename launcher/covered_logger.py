@@ -84,7 +84,7 @@ class CoveredLogger(Logger):
 
 def missing_rows(metrics: Path, logged: set[tuple[int, str]]) -> Iterator[Row]:
     """The values of a ``metrics.csv`` that are not among the logged ones, a row a step, in their order."""
-    step, row = 0, {}
+    step, row = 0, dict[str, float]()
     for at, name, value in read_metrics(metrics):
         if (at, name) in logged:
             continue
@@ -98,7 +98,7 @@ def missing_rows(metrics: Path, logged: set[tuple[int, str]]) -> Iterator[Row]:
 
 def logged_values(folder: Path) -> set[tuple[int, str]]:
     """(optimiser step, metric) of every value in the files of the W&B runs in a ``wandb`` folder, whole or cut off."""
-    found = set()
+    found = set[tuple[int, str]]()
     for path in sorted(folder.glob("*run-*/*.wandb")):
         for row in read_history(path):
             found |= {(int(row[STEP]), name) for name in row if name != STEP and STEP in row}

@@ -65,20 +65,21 @@ def list_runs(runs: Path) -> list[ListedRun]:
 
 def list_stage(runs: Path, folder: Path) -> ListedRun:
     """One stage; a record of another version, or one that cannot be read, is a state of its own."""
-    name = {"experiment": folder.parent.name, "stage": folder.name, "age_s": _age(folder)}
+    experiment, stage, age_s = folder.parent.name, folder.name, _age(folder)
     try:
         record = read_record(folder)
     except InputError as fault:
-        return ListedRun(label=folder.name, state="unreadable", error=f"{fault.expected}, got {fault.got}", **name)
+        error = f"expected {fault.expected}, got {fault.got}"
+        return ListedRun(experiment, stage, stage, "unreadable", age_s, error=error)
     assert record is not None  # its file is what led here
     runs_now = running_in(runs, folder.name) == str(folder.relative_to(runs))
     stopped = "interrupted" if record.state == "running" else record.state
     steps = int(record.settings.get(record.kind, {}).get("steps", 0))
     step, metric, value = read_progress(folder / "metrics.csv")
     return ListedRun(
-        label=record.label, state="running" if runs_now else stopped, seconds=_seconds(record, folder, runs_now),
-        step=min(step, steps), steps=steps, metric=metric, value=value,
-        error="" if runs_now else record.error, **name,
+        experiment, stage, record.label, "running" if runs_now else stopped, age_s,
+        _seconds(record, folder, runs_now), min(step, steps), steps, metric, value,
+        "" if runs_now else record.error,
     )  # fmt: skip
 
 
