@@ -33,7 +33,7 @@ FLUSH_S = 2.0  # what a killed process may lose of its log
 
 
 @contextmanager
-def wandb_run(folder: Path, record: RunRecord, settings: WandbSettings) -> Iterator[WandbLogger]:
+def wandb_run(folder: Path, record: RunRecord, settings: WandbSettings) -> Iterator[StageLogger]:
     """The W&B run of a stage as a logger; finished whatever happens inside.
 
     A stage that goes on keeps its W&B id: offline, its second part lies in a folder of its own.
