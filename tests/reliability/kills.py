@@ -37,11 +37,9 @@ from launcher.runs import LAST_CHECKPOINT, read_record
 ROOT = Path(__file__).resolve().parents[2]
 TRAINED = ("appearance", "pretraining", "adaptation")
 STAGES = ("studio", *TRAINED)
-STEPS, EVERY = 18, 3
 STEP = "trainer/global_step"
 SETTINGS = (
-    *(f"{stage}.steps={STEPS}" for stage in TRAINED), "variants={}", f"trainer.checkpoint_every_steps={EVERY}",
-    "trainer.validate_every_steps=4", "trainer.log_every_steps=1", "studio.lab_frames=24",
+    "variants={}", "trainer.checkpoint_every_steps=3", "trainer.validate_every_steps=4", "trainer.log_every_steps=1",
 )  # fmt: skip
 
 
@@ -62,10 +60,12 @@ ALL = (
     Kill("mid-epoch", 11),
     Kill("after the rename", 12),  # W&B has got none of the rows that this checkpoint covers
     Kill("in a row of metrics.csv", 14),
-    Kill("before the record", STEPS),  # everything is done but for the word "finished"
+    Kill("before the record", 18),  # everything is done but for the word "finished"
 )
-FEW = (Kill("in a checkpoint write", 6), Kill("after the rename", 12))
+FEW = (Kill("in a checkpoint write", 6), Kill("after the rename", 6))
 STUDIO = (Kill("mid-task", 3), Kill("before the record", 0))
+FEW_STUDIO = (Kill("mid-task", 1), Kill("mid-task", 2))
+STEPS = {"all": 18, "few": 9}
 
 
 class Row(NamedTuple):
@@ -212,16 +212,17 @@ def _end_behind(kind: str) -> None:
     launcher.stages.execute = patched
 
 
-def run_words(runs: Path, name: str, mode: str) -> list[str]:
+def run_words(runs: Path, name: str, mode: str, steps: int) -> list[str]:
     experiment = str(ROOT / "experiments" / "smoke.yaml")
-    return ["run", experiment, *SETTINGS, f"runs={runs}", f"name={name}", f"wandb.mode={mode}"]
+    return ["run", experiment, *SETTINGS, *(f"{stage}.steps={steps}" for stage in TRAINED), f"runs={runs}", f"name={name}", f"wandb.mode={mode}"]
 
 
-def make_reference(out: Path) -> Path:
+def make_reference(out: Path, steps: int) -> Path:
     """The stages that nobody killed: the folder with one folder a stage."""
     folder = out / "reference" / "whole"
     if not (out / "reference" / "done").is_file():
-        code = attempt(run_words(out / "reference", "whole", "disabled"), "adaptation", out / "reference.log")
+        words = run_words(out / "reference", "whole", "disabled", steps)
+        code = attempt(words, "adaptation", out / "reference.log")
         if code:
             raise RuntimeError(f"the reference ended with {code}: {out / 'reference.log'}")
         (out / "reference" / "done").touch()
@@ -233,7 +234,7 @@ def stage_folder(folder: Path, kind: str) -> Path:
     return found
 
 
-def kill_and_resume(kind: str, reference: Path, out: Path, kills: Sequence[Kill]) -> list[Row]:
+def kill_and_resume(kind: str, reference: Path, out: Path, kills: Sequence[Kill], steps: int) -> list[Row]:
     """One stage, killed at each moment and gone on with after each, then compared with the reference."""
     runs, log = out / kind, out / f"{kind}.log"
     shutil.rmtree(runs, ignore_errors=True)
@@ -245,7 +246,7 @@ def kill_and_resume(kind: str, reference: Path, out: Path, kills: Sequence[Kill]
     folder = runs / "killed" / stage_folder(reference, kind).name
     went = []
     for kill in [*kills, None]:
-        words, start = next_words(runs, folder, log)
+        words, start = next_words(runs, folder, log, steps)
         code = attempt(words, kind, log, kill)
         wanted = -signal.SIGKILL if kill is not None else 0
         if code != wanted:
@@ -256,13 +257,13 @@ def kill_and_resume(kind: str, reference: Path, out: Path, kills: Sequence[Kill]
     return [Row(kind, *kill, start, equal) for kill, start in zip(kills, went[1:], strict=True)]
 
 
-def next_words(runs: Path, folder: Path, log: Path) -> tuple[list[str], str]:
+def next_words(runs: Path, folder: Path, log: Path, steps: int) -> tuple[list[str], str]:
     """The command that goes on: ``resume`` where there is a checkpoint; where there is none it must be refused."""
     if (folder / LAST_CHECKPOINT).is_file():
         return ["resume", str(folder)], f"step {launcher.checkpoint_io.saved_step(str(folder / LAST_CHECKPOINT))}"
     if folder.is_dir() and attempt(["resume", str(folder)], "none", log) != 2:
         raise RuntimeError(f"a resume from nothing was not refused: {log}")
-    return run_words(runs, "killed", "offline"), "the start"
+    return run_words(runs, "killed", "offline", steps), "the start"
 
 
 # ------------------------------------------------------------------------------------------- comparison
@@ -295,9 +296,10 @@ def compare(kind: str, folder: Path, reference: Path) -> Iterator[str]:
 def compare_wandb(folder: Path) -> Iterator[str]:
     """What is wrong with the W&B run: its parts together have one id, and each value of metrics.csv once, in order."""
     record = read_record(folder)
+    assert record is not None  # it was resumed
     parts = sorted((folder / "wandb").glob("offline-run-*"))
     ids = {part.name.rpartition("-")[2] for part in parts}
-    if record is None or ids != {record.wandb_id}:
+    if ids != {record.wandb_id}:
         yield f"W&B ids {sorted(ids)}"
     rows = [row for part in parts for row in read_history(next(part.glob("*.wandb")))]
     metrics = read_metrics(folder / "metrics.csv")
@@ -305,8 +307,8 @@ def compare_wandb(folder: Path) -> Iterator[str]:
     logged = [(int(row[STEP]), name) for row in rows for name in row if name in names]
     if sorted(logged) != sorted((step, name) for step, name, _ in metrics):
         yield "W&B values"
-    axis = [step for step, name in logged if name == "train/loss" or name.startswith("train/")]
-    if axis != sorted(axis) or set(axis) != set(range(STEPS)):
+    axis = [step for step, name in logged if name.startswith("train/")]
+    if axis != sorted(axis) or set(axis) != set(range(record.settings[record.kind]["steps"])):
         yield "W&B axis"
 
 
@@ -342,19 +344,20 @@ def hashes(folder: Path) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------------ table
 
 
-def run_all(out: Path, stages: Sequence[str], few: bool) -> list[Row]:
+def run_all(out: Path, stages: Sequence[str], kills: str) -> list[Row]:
     """Every stage that ``results.json`` does not hold yet."""
     out.mkdir(parents=True, exist_ok=True)
     results = out / "results.json"
     rows = [Row(*row) for row in json.loads(results.read_text())] if results.is_file() else []
-    reference = make_reference(out)
+    reference = make_reference(out, STEPS[kills])
+    of_training, of_studio = (FEW, FEW_STUDIO) if kills == "few" else (ALL, STUDIO)
     for kind in stages:
         if any(row.stage == kind for row in rows):
             continue
-        kills = STUDIO if kind == "studio" else FEW if few else ALL
-        rows += kill_and_resume(kind, reference, out, kills)
+        moments = of_studio if kind == "studio" else of_training
+        rows += kill_and_resume(kind, reference, out, moments, STEPS[kills])
         results.write_text(json.dumps(rows, indent=1))
-        print(f"{kind}: {len(kills)} kills, {rows[-1].equal}", flush=True)
+        print(f"{kind}: {len(moments)} kills, {rows[-1].equal}", flush=True)
     return rows
 
 
@@ -376,6 +379,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     wandb.setup  # noqa: B018  imported here, so that no attempt pays for it
     arguments = parse()
-    found = run_all(arguments.out.resolve(), arguments.stages.split(","), arguments.kills == "few")
+    found = run_all(arguments.out.resolve(), arguments.stages.split(","), arguments.kills)
     print(table(found))
     sys.exit(any(row.equal != "yes" for row in found))

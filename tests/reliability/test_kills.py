@@ -23,4 +23,4 @@ def test_a_killed_stage_ends_as_if_nobody_had_killed_it(tmp_path: Path) -> None:
         (stage, "yes") for stage in ("studio", "appearance", "pretraining", "adaptation") for _ in range(2)
     ]
     went_on = {row[3] for row in rows if row[0] != "studio"}
-    assert went_on == {"step 3", "step 12"}, "in the write of step 6: from step 3; after that of step 12: from it"
+    assert went_on == {"step 3", "step 6"}, "killed in the write of step 6: from step 3; after it: from step 6"
