@@ -131,11 +131,19 @@ def _faults_of_words(sweep: SweepFile, named: NamedExperiment, overrides: Sequen
 
 
 def _named_after(sweep: SweepFile, error: InputError, point: Point) -> InputError:
-    """A fault under the name of the parameter that it came by, where one did."""
+    """A fault under the name of the parameter that it came by, where one did.
+
+    A path breaks off where its first unknown part is: the nearest known one is that of the whole path.
+    """
+    from launcher.resolve import known_keys, unknown_key
+    from launcher.settings import Experiment
+
     subject = error.subject.removeprefix("command line: ")
-    if subject in point:
-        subject = f"{sweep.path.name}: parameters.{subject}"
-        return InputError(subject, error.expected, error.got, error.remedy)
+    for name in point:
+        if name == subject or name.startswith(f"{subject}."):
+            unknown = unknown_key("", name, known_keys(Experiment))
+            remedy = unknown.remedy if error.got == unknown.got else error.remedy
+            return InputError(f"{sweep.path.name}: parameters.{name}", error.expected, error.got, remedy)
     return error
 
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from optuna.exceptions import StorageInternalError
+
 from launcher.sweep.command import named_experiment, trial_words
 from launcher.sweep.progress import Progress, table_lines, write_sweep_json
 from launcher.sweep.results import SUMMARY, is_logged, logs_of, read_logged, read_result
 from launcher.sweep.sweep_file import SweepFile
 from launcher.sweep.trial_launcher import Outcome, TrialEnd, TrialHandle, TrialJob, TrialLauncher
 from launcher.sweep.trials import Trial, Trials
+from steadyface.errors import InputError
 
 TRIAL_LOG = "trial.log"
 LOOK_S = 0.2  # between two looks at the trials that run here
@@ -61,7 +64,21 @@ class SweepRun:
         return self.trials.sweep
 
     def run(self) -> int:
-        """Go on until every trial is over; returns the exit code: 0, 1 where some failed, 130 where it was stopped."""
+        """Go on until every trial is over; returns the exit code: 0, 1 where some failed, 130 where it was stopped.
+
+        Raises:
+            InputError: the database that keeps the trials no longer answers; those that ran here were stopped.
+        """
+        try:
+            return self._go_on()
+        except StorageInternalError as error:
+            self._end_all()
+            got, remedy = " ".join(str(error).split()), f"start it, then go on: {self.again}"
+            raise InputError("--storage", "a PostgreSQL that answers", got, remedy) from error
+        finally:
+            self.launcher.close()
+
+    def _go_on(self) -> int:
         progress = Progress(self.trials.planned())
         look_for_more = 0.0
         with self._signals():
@@ -76,7 +93,6 @@ class SweepRun:
                 time.sleep(LOOK_S)
             if self.signalled:
                 return self._stop_all()
-        self.launcher.close()
         return self._conclude()
 
     def _fill(self) -> bool:
@@ -94,7 +110,6 @@ class SweepRun:
         folder = (self.runs / trial.name).resolve()
         if trial.resumed and self._ended_unseen(trial, folder):
             return
-        folder.mkdir(parents=True, exist_ok=True)
         job = TrialJob(
             name=trial.name,
             words=self._words(trial),
@@ -105,6 +120,7 @@ class SweepRun:
             keep_open=trial.lease.descriptors,
         )
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             handle = self.launcher.start(job)
         except Exception as error:
             print(f"trial {trial.number} could not be started: {error}", flush=True)
@@ -208,25 +224,31 @@ class SweepRun:
     def _stop_all(self) -> int:
         """Ask every trial to end, give them back, and say how to go on."""
         print(f"stopping {len(self.running)} trials", flush=True)
-        for run in self.running:
-            run.handle.stop()
-            run.stopped_at = run.stopped_at or time.monotonic()
-        while self.running:
-            for run in list(self.running):
-                end = run.handle.poll()
-                if end is None and time.monotonic() - (run.stopped_at or 0.0) > PATIENCE_S:
-                    run.handle.kill()
-                elif end is not None:
-                    self.running.remove(run)
-                    if end.outcome is Outcome.FINISHED:
-                        self._settle(run, end)
-                    else:
-                        self.trials.leave(run.trial)
-            time.sleep(LOOK_S)
-        self.launcher.close()
+        for run, end in self._end_all():
+            if end.outcome is Outcome.FINISHED:
+                self._settle(run, end)
+            else:
+                self.trials.leave(run.trial)
         write_sweep_json(self.runs / self.sweep.name, self.sweep, self.trials.rows())
         print(f"stopped. To go on: {self.again}", flush=True)
         return STOPPED
+
+    def _end_all(self) -> list[tuple[Running, TrialEnd]]:
+        """Ask every trial that runs here to end, wait until they have, and say how each did."""
+        for run in self.running:
+            run.handle.stop()
+            run.stopped_at = run.stopped_at or time.monotonic()
+        ended = []
+        while self.running:
+            for run in list(self.running):
+                end = run.handle.poll()
+                if end is not None:
+                    self.running.remove(run)
+                    ended.append((run, end))
+                elif time.monotonic() - (run.stopped_at or 0.0) > PATIENCE_S:
+                    run.handle.kill()
+            time.sleep(LOOK_S)
+        return ended
 
     def _conclude(self) -> int:
         rows = self.trials.rows()
