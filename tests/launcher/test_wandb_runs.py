@@ -120,6 +120,7 @@ def test_nothing_is_written_outside_the_runs_folder(resumed: Trained) -> None:
 
 def test_a_terminated_run_is_finished_and_says_that_it_failed(tmp_path: Path) -> None:
     trained = Trained(tmp_path, "terminated")
+    assert trained.done.returncode == 128 + 15
     (part,) = trained.parts
     found = summary(part)
     assert found["state"] == "failed" and found["exit_code"] == 1
