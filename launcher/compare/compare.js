@@ -1,25 +1,36 @@
 // Of each clip's videos the first one leads (report.js gives it the slider and the charts); the others follow it here.
 "use strict";
-const APART = 0.05; // seconds; under a frame of the videos, which show about 15 a second
+const NEAR = 0.02, FAR = 0.5; // seconds: nearer is in step; farther is sought anew, as a seek takes longer than it gains
 for (const clip of document.querySelectorAll("section.clip")) {
   const [leader, ...followers] = clip.querySelectorAll("video");
-  const align = (most) => {
+  const late = (video) => leader.currentTime - video.currentTime;
+  const align = () => {
     for (const video of followers) {
-      if (!video.seeking && Math.abs(video.currentTime - leader.currentTime) > most) video.currentTime = leader.currentTime;
+      video.playbackRate = leader.playbackRate;
+      if (!video.seeking && Math.abs(late(video)) > NEAR) video.currentTime = leader.currentTime;
     }
   };
-  const watch = () => {
-    align(APART);
-    if (!leader.paused) requestAnimationFrame(watch);
+  // While they play, one that is late runs faster until it is in step: nothing stands still or jumps.
+  const steer = () => {
+    for (const video of followers) {
+      const by = late(video);
+      if (!video.seeking && Math.abs(by) > FAR) video.currentTime = leader.currentTime;
+      const rate = leader.playbackRate + (Math.abs(by) > NEAR ? 2 * by : 0);
+      video.playbackRate = Math.min(Math.max(rate, 0.0625), 4); // what browsers can do
+    }
+    if (!leader.paused) requestAnimationFrame(steer);
   };
-  leader.addEventListener("play", () => { align(0); for (const video of followers) video.play(); watch(); });
-  leader.addEventListener("pause", () => { for (const video of followers) video.pause(); align(0); });
-  leader.addEventListener("seeking", () => align(0));
-  leader.addEventListener("seeked", () => align(0));
-  leader.addEventListener("ratechange", () => { for (const video of followers) video.playbackRate = leader.playbackRate; });
+  leader.addEventListener("play", () => { align(); for (const video of followers) video.play(); steer(); });
+  leader.addEventListener("pause", () => { for (const video of followers) video.pause(); align(); });
+  leader.addEventListener("seeking", align);
+  leader.addEventListener("seeked", align);
+  leader.addEventListener("ratechange", align);
   for (const video of followers) {
     // one that ran to its end before the leader came round again stands still until it is told to go on
-    video.addEventListener("seeked", () => { if (!leader.paused && video.paused) video.play(); align(APART); });
+    video.addEventListener("seeked", () => {
+      if (leader.paused) align();
+      else if (video.paused) video.play();
+    });
     video.addEventListener("click", () => (leader.paused ? leader.play() : leader.pause()));
   }
 }
