@@ -123,6 +123,11 @@ def check_processes(trainer: TrainerSettings) -> None:
         expected, got = f"{place.world}, the processes that were started", f"{trainer.devices} x {trainer.num_nodes}"
         remedy = "give the processes of each machine and the machines"
         raise InputError("trainer.devices x trainer.num_nodes", expected, got, remedy)
+    restarts = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")
+    if place is not None and int(restarts) > 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        # restarted processes would look for each other where those before them were
+        expected = "0, or each attempt with a meeting place of its own"
+        raise InputError("torchrun --max-restarts", expected, restarts, "set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1")
 
 
 @contextmanager

@@ -68,12 +68,14 @@ def in_processes(tmp_path: Path) -> Callable[..., list[Any]]:
         context = multiprocessing.get_context("fork")
         results, meeting = context.Queue(), tmp_path / f"meeting{len(list(tmp_path.glob('meeting*')))}"
         common = (world, meeting, results)
-        processes = [context.Process(target=process, args=(work, rank, *common)) for rank in range(world)]
+        processes = [
+            context.Process(target=process, args=(work, rank, *common), daemon=True) for rank in range(world)
+        ]
         for one in processes:
             one.start()
-        found = [] if killed else [results.get(timeout=200) for _ in processes]
+        found = [] if killed else [results.get(timeout=3000) for _ in processes]
         for one in processes:
-            one.join(timeout=200)
+            one.join(timeout=3000)
             assert not one.is_alive(), "a process waits for one that is gone"
         assert raising or not any(trace for _, _, trace in found), "\n".join(trace for _, _, trace in found)
         return [value for _, value, _ in sorted(found, key=lambda item: item[0])]

@@ -71,3 +71,9 @@ def test_machines_are_started_from_outside_and_as_many_as_the_settings_say(monke
     check_processes(TrainerSettings(devices=2, num_nodes=2))
     with pytest.raises(InputError, match="expected 4, the processes that were started, got 1 x 2"):
         check_processes(TrainerSettings(num_nodes=2))
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "False")
+    check_processes(TrainerSettings(devices=2, num_nodes=2))
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    with pytest.raises(InputError, match=r"max-restarts.*TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"):
+        check_processes(TrainerSettings(devices=2, num_nodes=2))

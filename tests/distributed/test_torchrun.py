@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import multiprocessing
-import os
 import socket
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import torch.distributed.run
 
 from launcher.runs import LAST_CHECKPOINT, read_record
 from launcher.settings import TrainerSettings
 
 SCRIPT = Path(__file__).with_name("trains_on_a_node.py")
-
-
-def _machine(words: list[str], log: Path) -> None:
-    """An agent of torchrun, forked from this process, which has everything imported."""
-    with log.open("w") as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
-    torch.distributed.run.main(words)
 
 
 def test_two_machines_train_and_go_on_after_a_kill(in_processes, tmp_path, monkeypatch):
@@ -36,14 +27,16 @@ def test_two_machines_train_and_go_on_after_a_kill(in_processes, tmp_path, monke
         str(SCRIPT), str(tmp_path / "runs"),
     ]  # fmt: skip
     monkeypatch.setenv("PYTHONPATH", str(SCRIPT.parents[2]))
+    monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
     logs = [tmp_path / f"machine{number}.txt" for number in range(2)]
-    machines = [multiprocessing.get_context("fork").Process(target=_machine, args=(words, log)) for log in logs]
-    for machine in machines:
-        machine.start()
-    whole = _uninterrupted(in_processes, tmp_path)
-    for machine, log in zip(machines, logs, strict=True):
-        machine.join(timeout=250)
-        assert machine.exitcode == 0, log.read_text()[-3000:]
+    machines = [_machine(words, log) for log in logs]
+    try:
+        whole = _uninterrupted(in_processes, tmp_path)
+        for machine, log in zip(machines, logs, strict=True):
+            assert machine.wait() == 0, log.read_text()[-3000:]
+    finally:
+        for machine in machines:
+            machine.terminate()
     assert (tmp_path / "killed").exists()
     said = logs[0].read_text()
     assert "begins at nothing" in said and said.count("begins at") == 2 and f"{LAST_CHECKPOINT}" in said
@@ -54,6 +47,12 @@ def test_two_machines_train_and_go_on_after_a_kill(in_processes, tmp_path, monke
     ends = [torch.load(one / LAST_CHECKPOINT, weights_only=True) for one in (folder, whole)]
     assert torch.equal(*(end["state_dict"]["weight"] for end in ends))
     assert torch.equal(*(end["optimizer_states"][0]["state"][0]["exp_avg"] for end in ends))
+
+
+def _machine(words: list[str], log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "torch.distributed.run", *words]
+    with log.open("wb") as stream:
+        return subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
 
 
 def _uninterrupted(in_processes, tmp_path: Path) -> Path:
