@@ -40,6 +40,10 @@ class LastCheckpoint(Callback):
         """Lightning would end at a SIGTERM before the step's checkpoint."""
         listen()
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The same for the validation behind the last step; of several processes it would have each wait for ever."""
+        listen()
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
