@@ -12,7 +12,7 @@
 ``execution``          a stage exactly once, whatever was killed before, on one process or several; ``locks``: who
                        works on a stage now
 ``resume``             goes on with what was stopped; ``unfinished``: the mark of what was; ``run_list``: what is there
-``distributed``        the processes that train together; ``local_ranks``: started from here, ``take_part``: what they do
+``distributed``        the processes that train together; ``local_ranks``: started from here, ``take_part``
 ``stopping``           SIGTERM and Ctrl-C end a run where nothing is lost
 ``training``           the Lightning Trainer of a stage: checkpoints, resume
 ``wandb_runs``         a stage's W&B run, and what all runs share; ``wandb_artifacts``: checkpoints with their lineage;
