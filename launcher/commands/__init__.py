@@ -3,6 +3,7 @@
 ==================  =================================
 ``command``         what a sub-command is
 ``experiments``     run
+``sweep``           sweep
 ``clips``           track, check
 ``scores``          evaluate, results, figures
 ``compare``         compare
