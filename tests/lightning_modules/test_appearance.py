@@ -50,13 +50,14 @@ def test_the_same_seed_gives_the_same_decoder_and_another_another(
 def test_a_validation_step_tells_meshes_and_poses(person, small_lab, appearance_settings, monkeypatch) -> None:
     module = AppearanceTraining(appearance_settings, person.statistics)
     logged: dict[str, torch.Tensor] = {}
-    monkeypatch.setattr(module, "log_dict", lambda values, **_: logged.update(values))
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
     batch = next(iter(small_lab.val_dataloader()))
     answer = module.validation_step(batch, 0)
     assert set(answer) == {
         "vertices", "target_vertices", "rotation", "translation", "target_rotation", "target_translation"
     }  # fmt: skip
     assert answer["vertices"].shape == batch.vertices.shape
+    module.on_validation_epoch_end()
     assert set(logged) == {"val/geometry", "val/texture"}
     assert all(torch.isfinite(value) for value in logged.values())
 
