@@ -35,11 +35,14 @@ def differences(sides: Sequence[Side]) -> list[Difference]:
         check_joined(side)
     flat = [side_settings(side) for side in sides]
     names = dict.fromkeys(name for settings in flat for name in settings)
-    if not all(side.seeded for side in sides):
+    adapted = [settings for side, settings in zip(sides, flat, strict=True) if side.seeded]
+    found = []
+    for name in names:
         # beside a row that was not adapted, each setting of the adaptation would count as a difference
-        names = {name: None for name in names if not name.startswith("adaptation.")}
-    found = [Difference(name, tuple(settings.get(name, NONE) for settings in flat)) for name in names]
-    return [difference for difference in found if len(set(difference.values)) > 1]
+        asked = adapted if name.startswith("adaptation.") else flat
+        if len({settings.get(name, NONE) for settings in asked}) > 1:
+            found.append(Difference(name, tuple(settings.get(name, NONE) for settings in flat)))
+    return found
 
 
 def side_settings(side: Side) -> dict[str, str]:
