@@ -12,20 +12,24 @@ import sys
 import time
 from pathlib import Path
 
-words = dict(word.split("=", 1) for word in sys.argv[1:])
-folder = Path(os.environ["STEADYFACE_TRIAL"])
-steps = folder / "steps.txt"
-started = time.monotonic()
-done = len(steps.read_text(encoding="utf-8").splitlines()) if steps.exists() else 0
-with (folder / "starts.txt").open("a", encoding="utf-8") as stream:
-    stream.write(f"{done}\n")
-for step in range(done, int(words["steps"])):
-    time.sleep(0.05)
-    while step == 5 and (folder.parent / "hold").exists() and time.monotonic() < 600 + started:
+
+def main(words: dict[str, str], folder: Path) -> None:
+    steps = folder / "steps.txt"
+    started = time.monotonic()
+    done = len(steps.read_text(encoding="utf-8").splitlines()) if steps.exists() else 0
+    with (folder / "starts.txt").open("a", encoding="utf-8") as stream:
+        stream.write(f"{done}\n")
+    for step in range(done, int(words["steps"])):
         time.sleep(0.05)
-    with steps.open("a", encoding="utf-8") as stream:
-        stream.write(f"{step}\n")
-part = folder / "summary.part"
-error = float(words["x"]) + float(words["y"])
-part.write_text(json.dumps({"held_out_clip": {"adapted": {"error": [error]}}}), encoding="utf-8")
-part.replace(folder / "summary.json")
+        while step == 5 and (folder.parent / "hold").exists() and time.monotonic() < 600 + started:
+            time.sleep(0.05)
+        with steps.open("a", encoding="utf-8") as stream:
+            stream.write(f"{step}\n")
+    part = folder / "summary.part"
+    error = float(words["x"]) + float(words["y"])
+    part.write_text(json.dumps({"held_out_clip": {"adapted": {"error": [error]}}}), encoding="utf-8")
+    part.replace(folder / "summary.json")
+
+
+if __name__ == "__main__":
+    main(dict(word.split("=", 1) for word in sys.argv[1:]), Path(os.environ["STEADYFACE_TRIAL"]))
