@@ -64,9 +64,9 @@ results: $(STAMP)  ## objectives, baselines, oracles on three subjects; encoders
 	set -e; for subject in $(SUBJECTS); do \
 		$(BIN)/steadyface run experiments/results/subject.yaml size=demo \
 			studio.identity_seed=$$subject name=results_$$subject; done
-	$(BIN)/steadyface results $(SUBJECTS:%=runs/results_%) --out docs/results.md
+	$(BIN)/steadyface results $(SUBJECTS:%=runs/results_%) --out docs/results.md --made-by "make results"
 	$(BIN)/steadyface run experiments/results/encoder.yaml size=demo name=results_encoder
-	$(BIN)/steadyface results runs/results_encoder --out docs/results-encoder.md
+	$(BIN)/steadyface results runs/results_encoder --out docs/results-encoder.md --made-by "make results"
 
 # --no-deps: MediaPipe's own bounds ask for a protobuf older than W&B takes; this set was run together.
 detector: $(STAMP)  ## optional: MediaPipe, which finds the face when no --box is given

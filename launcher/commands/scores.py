@@ -24,6 +24,10 @@ def results_words(parser: argparse.ArgumentParser) -> None:
         "--margin", type=float, default=0.05, metavar="SHARE",
         help="the change, as a share of the rival's value, that would not matter; 0.05 by default",
     )  # fmt: skip
+    parser.add_argument(
+        "--made-by", default="", metavar="COMMAND",
+        help="what the page names as the command that makes it, runs included; this one by default",
+    )  # fmt: skip
 
 
 def figures_words(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +51,7 @@ def results(arguments: argparse.Namespace) -> None:
 
     words = ["steadyface", "results", *map(str, arguments.runs), "--out", str(arguments.out)]
     command = shlex.join([*words, "--margin", f"{arguments.margin:g}"])
-    write_results(arguments.runs, arguments.out, arguments.margin, command)
+    write_results(arguments.runs, arguments.out, arguments.margin, arguments.made_by or command)
 
 
 def figures(arguments: argparse.Namespace) -> None:

@@ -244,6 +244,8 @@ def test_the_command_writes_the_page_and_says_how(runs: list[Path], tmp_path: Pa
     first = out.read_text()
     assert f"steadyface {' '.join(arguments)}" in first and "margin of 10 %" in first
     assert main(arguments) == 0 and out.read_text() == first
+    assert main([*arguments, "--made-by", "make results"]) == 0
+    assert out.read_text() == first.replace(f"steadyface {' '.join(arguments)}", "make results")
     assert [path.name for path in out.parent.iterdir()] == ["results.md"]
 
 
