@@ -6,6 +6,7 @@ set before torch is imported anywhere.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import random
@@ -55,6 +56,7 @@ def in_processes(tmp_path: Path) -> Callable[..., list[Any]]:
     from launcher.distributed import Place, joined
 
     def process(work: Callable[[int], Any], rank: int, world: int, meeting: Path, results: Any) -> None:
+        gc.freeze()  # what the parent left, a store and its thread among it, is not for a forked process to take down
         torch.set_num_threads(1)
         try:
             with joined(Place(rank, world, rank), "cpu", torch.distributed.FileStore(str(meeting), world)):
