@@ -35,6 +35,8 @@
 ``import_decoder``     a released network of the public Multiface code as a decoder
 ``studio``             the synthetic subject in a folder of the user's
 ``tracking``           one clip through a trained model: states, vertices, overlay
+``sweep``              many runs of one experiment under other settings, as processes or SLURM jobs
+``compare``            finished runs against one another: verdicts, a page, W&B's tables
 ``report``             the self-contained HTML page
 ``figures``            the paper's figures from finished experiments
 ``results``            the page of several experiments, one a subject: intervals, tests, claims
