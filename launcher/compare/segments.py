@@ -129,7 +129,7 @@ def clip_info(clip: JudgedClip, source: Track) -> ClipInfo:
 
 
 def cut_track(track: Track, frames: slice) -> Track:
-    return Track(**{field.name: getattr(track, field.name)[frames] for field in fields(track)})
+    return track[frames]
 
 
 def cut_truth(truth: ClipTruth, frames: slice) -> ClipTruth:

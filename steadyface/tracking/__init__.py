@@ -3,6 +3,7 @@
 Map:
     tracker        encoder and decoder over a clip, in the canonical head frame; says when the face is another's
     track          what was found, frame by frame, and its file
+    track_file     the same file written and read a stretch at a time, for clips longer than memory
     smoothing      the zero-lag smoother: the rival of every adaptation
     floor          the oracle's row: true head pose, best latent
     oracles        half of it each: true head pose alone, best latent alone
