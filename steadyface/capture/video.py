@@ -1,6 +1,7 @@
-"""Video files in and out through PyAV: true time stamps, variable frame rate, the rotation flag.
+"""Clips in, from video files (PyAV) and folders of images: true time stamps, the right way up, sRGB.
 
-Clips are sRGB and are never held whole: ``read_frames`` yields one frame at a time.
+Edit lists, variable frame rate, rotation, 8 and 10 bit, both ranges and high dynamic range are dealt with here, so
+that nobody else has to know of them. Clips are never held whole: ``read_frames`` yields one frame at a time.
 """
 
 from __future__ import annotations
@@ -9,64 +10,104 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, cast
 
 import av
-import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame as AvFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
+from steadyface.capture.clip_metadata import equivalent_focal_mm, focal_px
+from steadyface.capture.colour_conversion import is_full_range, to_srgb, transfer_of
+from steadyface.capture.container_size import stated_size
+from steadyface.capture.display_matrix import clockwise_deg, read_matrix, swaps_sides, upright
+from steadyface.capture.image_folder import probe_images, read_images
+from steadyface.capture.video_types import VideoFrame, VideoInfo, check_picture_size
+from steadyface.capture.video_writer import VideoWriter
 from steadyface.errors import InputError
+
+__all__ = ["VideoFrame", "VideoInfo", "VideoWriter", "probe", "read_frames"]
 
 logger = logging.getLogger(__name__)
 
 _REMEDY = "record or export it again (H.264 or HEVC in mp4 or mov)"
-_TICKS = 90_000  # time base of written files, per second: exact for 24, 25, 30, 60 fps
-_BT709, _LIMITED_RANGE = 1, 1  # FFmpeg's numbers; the tags keep a player from guessing BT.601
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-# Pixel format, and the encoder's options with {crf} to be filled in. With x264's AVX-512 code one encoding in some
-# hundreds of the same frames differed from the others; with the older instructions none did, as fast, byte for byte.
-_CODECS = {
-    "libx264": ("yuv420p", {"crf": "{crf}", "preset": "fast", "x264-params": "asm=sse4.2"}),
-    "libx265": ("yuv420p", {"crf": "{crf}", "preset": "fast", "x265-params": "log-level=error:pools=1"}),
-    "ffv1": ("bgr0", {}),  # lossless; into .mkv
-}
+_STEADY_MS = 2.0  # containers round to a millisecond
+_DECODER_BYTES = 256 << 20  # for the frames that the decoder's threads have in hand
 
 
-class VideoInfo(NamedTuple):
-    """A clip's facts, the picture as displayed (after rotation).
+def probe(path: Path, partial: bool = False) -> VideoInfo:
+    """Facts of a clip; decodes one frame, to see that it can be done and how the picture is turned.
 
-    ``frame_count`` is what the container states: an edit list may show fewer, 0 is "not stated".
-    ``fps`` is the average rate.
+    Args:
+        path: a video file, or a folder of images (see ``image_folder_index``).
+        partial: let a file pass that was cut short but has an index: `read_frames` gives what is left of it.
+
+    Raises:
+        InputError: missing, empty, truncated, or not a video; too small or too large a picture.
     """
+    if path.is_dir():
+        return probe_images(path)
+    with _open(path) as (container, stream):
+        missing = _missing(path)
+        if missing and not partial:
+            raise InputError(path, missing[0], missing[1], _REMEDY)
+        frame = next(_decode(path, container, stream))
+        info = _describe(container, stream, frame)._replace(is_whole=not missing)
+    check_picture_size(path, info.width, info.height)
+    if info.transfer != "sdr":
+        logger.warning("%s: %s video, tone-mapped to sRGB: colours are near, not exact", path, info.transfer)
+    if abs(info.pixel_aspect - 1) > 0.01:
+        logger.warning("%s: pixels %.3f times as wide as high, read as they are stored", path, info.pixel_aspect)
+    return info
 
-    width: int
-    height: int
-    frame_count: int
-    fps: float
-    duration_s: float
-    codec: str
 
+def read_frames(path: Path) -> Iterator[VideoFrame]:
+    """The frames in order of presentation, upright, with the time stamps at which a player shows them.
 
-@dataclass(frozen=True)
-class VideoFrame:
-    """A decoded frame: index from 0, presentation time in seconds, (H, W, 3) uint8 sRGB, upright."""
+    A frame that is not later than the one before it is passed over and reported. Of a file that is cut short or
+    damaged the frames in front of the damage come first, then the error: what was made of them can be kept.
 
-    index: int
-    time_s: float
-    image: NDArray[np.uint8]
+    Args:
+        path: a video file, or a folder of images (see ``image_folder_index``).
+
+    Raises:
+        InputError: as ``probe``, or a frame that cannot be decoded, has no time stamp or is of another size.
+    """
+    if path.is_dir():
+        yield from read_images(path)
+        return
+    index, last, repeated, size = 0, -float("inf"), 0, (0, 0)
+    with _open(path) as (container, stream):
+        missing = _missing(path)
+        for frame in _decode(path, container, stream):
+            if frame.time is None:
+                raise InputError(path, "a time stamp on every frame", f"none on frame {index}", _REMEDY)
+            if index == 0:
+                size = (frame.width, frame.height)
+                check_picture_size(path, *size)
+            if (frame.width, frame.height) != size:
+                expected = f"{size[0]} x {size[1]} pixels, as its first frame"
+                raise InputError(path, expected, f"{frame.width} x {frame.height} from frame {index} on", _REMEDY)
+            if frame.time <= last:
+                repeated += 1
+                continue
+            last = frame.time
+            yield VideoFrame(index, last, upright(to_srgb(frame), read_matrix(frame)))
+            index += 1
+    if repeated:
+        logger.warning("%s: %d frames passed over, not later than the one before", path, repeated)
+    if missing:
+        raise InputError(path, missing[0], f"{missing[1]} after {index} frames", _REMEDY)
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not path.is_file():
-        raise InputError(path, "a video file", "a folder" if path.is_dir() else "no such file", "check the path")
+        got = "a folder" if path.is_dir() else "no file" if path.exists() else "no such file"
+        raise InputError(path, "a video file", got, "check the path")
     if path.stat().st_size == 0:
         raise InputError(path, "a video with frames", "an empty file", _REMEDY)
     try:
@@ -76,162 +117,85 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             path, "a video", f"a file FFmpeg cannot open ({error.strerror}): cut short, or no video", _REMEDY
         ) from None
     with container:
-        if not container.streams.video:
-            raise InputError(path, "a video stream", "none", _REMEDY)
-        stream = container.streams.video[0]
+        # the cover of a sound file is no video
+        streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+        if not streams:
+            raise InputError(path, "a video stream", "sound alone" if container.streams.audio else "none", _REMEDY)
+        stream = streams[0]
         stream.thread_type = "AUTO"
-        _require_whole(path, stream)
+        frame_bytes = max(1, 3 * stream.width * stream.height)
+        stream.codec_context.thread_count = max(1, min(os.cpu_count() or 1, 16, _DECODER_BYTES // frame_bytes))
         yield container, stream
 
 
-def _require_whole(path: Path, stream: VideoStream) -> None:
-    """An index that points behind the file's end: the rest of the file is gone."""
-    size = path.stat().st_size
-    end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
-    if end > size:
-        raise InputError(path, f"at least {end} bytes, as its index says", f"{size}: cut short", _REMEDY)
+def _missing(path: Path) -> tuple[str, str] | None:
+    """What a file that lacks its end should have, and what it has; None for a whole one."""
+    stated, size = stated_size(path), path.stat().st_size
+    if stated is None or stated <= size:
+        return None
+    return f"{stated} bytes, as its headers say", f"{size}: cut short"
 
 
 def _decode(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[AvFrame]:
+    """Every frame that decodes; the error of the first packet that does not comes behind those before it."""
     count = 0
-    try:
-        for frame in container.decode(stream):
+    fault = ""
+    packets = container.demux(stream)
+    while not fault:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                break
+            if packet.is_corrupt:  # its end is missing: FFmpeg would fill in grey
+                fault, frames = "a damaged packet", stream.decode(None)
+            else:
+                frames = packet.decode()
+        except av.FFmpegError as error:
+            fault, frames = error.strerror or "an error", _left_over(stream)
+        for frame in frames:
             yield frame
             count += 1
-    except av.FFmpegError as error:
-        raise InputError(path, "frames that decode", f"{error.strerror} after {count} frames", _REMEDY) from None
+    if fault:
+        got = f"{fault} after {count} frames: cut short, or damaged"
+        raise InputError(path, "frames that decode", got, _REMEDY)
     if count == 0:
         raise InputError(path, "a video with frames", "none", _REMEDY)
 
 
-def probe(path: Path) -> VideoInfo:
-    """Facts of a clip; decodes one frame, to see that it can be done and how the picture is turned.
-
-    Raises:
-        InputError: missing, empty, truncated, or not a video.
-    """
-    with _open(path) as (container, stream):
-        frame = next(_decode(path, container, stream))
-        turned = _quarter_turns(frame) % 2 == 1
-        duration = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-        if not duration and container.duration:
-            duration = container.duration / av.time_base
-        if frame.color_trc in _HDR_TRANSFERS:
-            logger.warning(
-                "%s: %s video; its colours are read as if they were sRGB",
-                path,
-                _HDR_TRANSFERS[frame.color_trc],
-            )
-        rate = stream.average_rate or stream.guessed_rate or Fraction(0)
-        return VideoInfo(
-            width=frame.height if turned else frame.width,
-            height=frame.width if turned else frame.height,
-            frame_count=stream.frames,
-            fps=float(rate),
-            duration_s=duration,
-            codec=stream.codec_context.name,
-        )
+def _left_over(stream: VideoStream) -> list[AvFrame]:
+    """What the decoder had in hand when a packet failed."""
+    try:
+        return stream.decode(None)
+    except av.FFmpegError:
+        return []
 
 
-def read_frames(path: Path) -> Iterator[VideoFrame]:
-    """The frames in order of presentation, upright, with their true time stamps.
-
-    A frame that is not later than the one before it is passed over and reported.
-
-    Raises:
-        InputError: as ``probe``, or a frame that cannot be decoded or has no time stamp.
-    """
-    index, last, repeated = 0, -float("inf"), 0
-    with _open(path) as (container, stream):
-        for frame in _decode(path, container, stream):
-            if frame.time is None:
-                raise InputError(path, "a time stamp on every frame", f"none on frame {index}", _REMEDY)
-            if frame.time <= last:
-                repeated += 1
-                continue
-            last = frame.time
-            yield VideoFrame(index, last, _upright(frame))
-            index += 1
-    if repeated:
-        logger.warning("%s: %d frames passed over, not later than the one before", path, repeated)
+def _describe(container: InputContainer, stream: VideoStream, frame: AvFrame) -> VideoInfo:
+    matrix = read_matrix(frame)
+    width, height = (frame.height, frame.width) if swaps_sides(matrix) else (frame.width, frame.height)
+    duration = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+    if not duration and container.duration:
+        duration = container.duration / av.time_base
+    count, variable = _read_index(stream)
+    equivalent = equivalent_focal_mm(dict(stream.metadata), dict(container.metadata))
+    aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+    return VideoInfo(
+        width=width, height=height, frame_count=count,
+        fps=float(stream.average_rate or stream.guessed_rate or Fraction(0)), duration_s=duration,
+        codec=stream.codec_context.name, rotation_deg=clockwise_deg(matrix),
+        bit_depth=frame.format.components[0].bits, full_range=is_full_range(frame),
+        has_audio=bool(container.streams.audio), variable_rate=variable, transfer=transfer_of(frame),
+        focal_px=None if equivalent is None else focal_px(equivalent, width, height),
+        pixel_aspect=1 / aspect if swaps_sides(matrix) else aspect,
+    )  # fmt: skip
 
 
-def _quarter_turns(frame: AvFrame) -> int:
-    """Counter-clockwise quarter turns that make the picture upright."""
-    return round(frame.rotation / 90) % 4
-
-
-def _upright(frame: AvFrame) -> NDArray[np.uint8]:
-    # Whatever the width, rows without padding: a width off FFmpeg's alignment is not contiguous.
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), _quarter_turns(frame)))
-
-
-class VideoWriter:
-    """Writes a clip; its name appears only once the file is whole.
-
-    Args:
-        path: target; the container follows the suffix (.mp4, .mov, .mkv).
-        width, height: pixels, even (chroma is stored at half size).
-        fps: nominal rate; the rate of the frames written without a time stamp.
-        codec: libx264, libx265, or ffv1 (lossless, into .mkv).
-        crf: quality of the lossy ones, 0 best, 51 worst.
-    """
-
-    def __init__(self, path: Path, width: int, height: int, fps: float, codec: str = "libx264", crf: int = 18) -> None:
-        if codec not in _CODECS:
-            raise InputError("codec", " or ".join(_CODECS), codec, "choose one of them")
-        if width % 2 or height % 2:
-            raise InputError(path, "an even width and height", f"{width} x {height}", "pad or crop by one pixel")
-        self._path, self._part = path, path.with_name(f".part-{path.name}")
-        self._size, self._fps, self._codec, self._crf = (width, height), fps, codec, crf
-        self._last_tick, self._count = -1, 0
-
-    def __enter__(self) -> VideoWriter:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        pixel_format, options = _CODECS[self._codec]
-        self._container = av.open(str(self._part), "w")
-        rate = Fraction(self._fps).limit_denominator(1001)
-        filled = {key: value.format(crf=self._crf) for key, value in options.items()}
-        stream = cast(VideoStream, self._container.add_stream(self._codec, rate=rate, options=filled))
-        stream.width, stream.height, stream.pix_fmt = *self._size, pixel_format
-        context = stream.codec_context
-        context.time_base = Fraction(1, _TICKS)
-        context.thread_count = 1  # the bytes must not depend on the number of cores
-        if pixel_format == "yuv420p":
-            context.colorspace = context.color_primaries = context.color_trc = _BT709
-            context.color_range = _LIMITED_RANGE
-        self._stream = stream
-        return self
-
-    def write(self, image: NDArray[np.uint8], time_s: float | None = None) -> None:
-        """Appends an (H, W, 3) uint8 sRGB image, shown from ``time_s`` on (default: by the rate).
-
-        Raises:
-            ValueError: an image of another size, or a time not later than the last one.
-        """
-        if image.shape != (self._size[1], self._size[0], 3) or image.dtype != np.uint8:
-            raise ValueError(f"expected uint8 {(*self._size[::-1], 3)}, got {image.dtype} {image.shape}")
-        tick = round((self._count / self._fps if time_s is None else time_s) * _TICKS)
-        if tick <= self._last_tick:
-            last = self._last_tick / _TICKS
-            raise ValueError(f"time {tick / _TICKS} s is not later than the frame before, {last} s")
-        frame = AvFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        if self._stream.pix_fmt == "yuv420p":
-            frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
-        frame.pts, frame.time_base = tick, Fraction(1, _TICKS)
-        self._container.mux(self._stream.encode(frame))
-        self._last_tick, self._count = tick, self._count + 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None and self._count:
-                self._container.mux(self._stream.encode(None))
-            self._container.close()
-            if kind is None and self._count:
-                os.replace(self._part, self._path)
-        finally:
-            self._part.unlink(missing_ok=True)
-        if kind is None and not self._count:
-            raise ValueError(f"{self._path}: no frame was written")
+def _read_index(stream: VideoStream) -> tuple[int, bool]:
+    """Frames that are shown and whether their rate varies, by the container's table; by its rates where it has none."""
+    average, base = stream.average_rate, stream.base_rate
+    entries = stream.index_entries
+    if stream.frames < 2 or len(entries) < stream.frames or not stream.time_base:
+        return stream.frames, bool(average and base and abs(float(average / base) - 1) > 0.02)
+    shown = [entry.timestamp for entry in entries if not entry.is_discard]
+    gaps = [after - before for before, after in pairwise(shown)] or [0]
+    return len(shown), float((max(gaps) - min(gaps)) * stream.time_base) * 1000 > _STEADY_MS

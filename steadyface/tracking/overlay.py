@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,18 @@ from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steadyface.capture.video import VideoWriter, probe, read_frames
+from steadyface.capture.video import VideoFrame, VideoWriter, probe, read_frames
 from steadyface.errors import InputError
-from steadyface.geometry.cameras import project, transform
+from steadyface.geometry.cameras import project
 from steadyface.geometry.normals import vertex_normals
 from steadyface.geometry.rasterizer import Fragments, interpolate, rasterize
 from steadyface.geometry.texture_space import sample_pixels
 from steadyface.losses.colour_fit import fit_channels
 from steadyface.tracking.track import Track
+from steadyface.tracking.track_file import StoredTrack, track_blocks
 from steadyface.types import SubjectStatistics
+
+logger = logging.getLogger(__name__)
 
 Image = NDArray[np.uint8]
 TextureProvider = Callable[[int], Tensor]
@@ -28,6 +32,7 @@ _CLAY = (0.74, 0.76, 0.80)  # sRGB
 _CONTOUR = (0.25, 0.95, 0.80)  # sRGB
 _CONTOURED = ("lips",)  # what a viewer judges a tracking by, beside the head's outline and the eyes'
 _LIDS, _LID_STEP_MM = "lids", 0.8  # the opening of the eye: a step in depth from the lid to what lies behind
+_LOST = (220, 40, 40)  # sRGB bytes
 _LIGHT = (-0.35, -0.55, -0.76)  # unit vector towards the light, camera axes: above, left, in front
 
 
@@ -173,7 +178,7 @@ def _belongs(topology: SubjectStatistics, region: str) -> Tensor:
 
 def write_overlay_video(
     clip: Path,
-    track: Track,
+    track: Track | StoredTrack,
     topology: SubjectStatistics,
     out: Path,
     textures: TextureProvider | None = None,
@@ -182,9 +187,13 @@ def write_overlay_video(
 ) -> None:
     """Write a clip with its tracked face drawn over every frame; the name appears once it is whole.
 
+    Times, length, turn and sound are those of the clip; the sound is copied as it is where mp4 can hold it. A frame
+    without a face stays as it is, but for a small red dot in its corner. An odd width or height grows by a pixel.
+    Of a clip whose end is missing, the tracked part is drawn.
+
     Args:
-        clip: the video that was tracked.
-        track: its frames, in the clip's order.
+        clip: the video that was tracked, or the folder of images.
+        track: its frames, in the clip's order; of a stored one a block at a time is in memory.
         topology: the subject's faces, uv and regions.
         out: the target, ``*.mp4``.
         textures: frame number -> (3, U, U) linear texture; clay-coloured shading when None.
@@ -194,26 +203,71 @@ def write_overlay_video(
     Raises:
         InputError: the clip has another number of frames than the track, or cannot be read.
     """
-    info = probe(clip)
-    width, height = info.width // 2 * 2, info.height // 2 * 2  # H.264 stores colour at half size
-    drawn = 0
-    with VideoWriter(out, width, height, info.fps) as writer:
-        for frame in read_frames(clip):
+    info = probe(clip, partial=True)
+    width, height = info.width + info.width % 2, info.height + info.height % 2  # H.264 stores colour at half size
+    tracked = _single_frames(track)
+    with VideoWriter(
+        out, width, height, info.fps or 30.0, sound_of=clip if info.has_audio else None, pixel_aspect=info.pixel_aspect
+    ) as writer:
+        start = last = 0.0
+        drawn = 0
+        for frame in _readable_frames(clip, len(track)):
             if frame.index >= len(track):
                 raise _frames_differ(clip, len(track), f"more than {frame.index}")
-            image = draw_overlay(
-                frame.image, _camera_vertices(track, frame.index), track.intrinsics[frame.index], topology,
-                textures(frame.index) if textures else None, colour, contour=contour,
-            )  # fmt: skip
-            writer.write(image[:height, :width], frame.time_s)
-            drawn += 1
+            image = _draw_tracked(
+                frame.image, next(tracked), topology, textures(frame.index) if textures else None, colour, contour
+            )
+            writer.write(_pad(image, height, width), frame.time_s)
+            start, last, drawn = frame.time_s if drawn == 0 else start, frame.time_s, drawn + 1
         if drawn < len(track):
             raise _frames_differ(clip, len(track), str(drawn))
+        if info.is_whole and start + info.duration_s > last:
+            writer.end_at(start + info.duration_s)
 
 
-def _camera_vertices(track: Track, index: int) -> Tensor:
-    one = slice(index, index + 1)
-    return transform(track.vertices[one], track.rotation[one], track.translation[one])[0]
+def _single_frames(track: Track | StoredTrack) -> Iterator[Track]:
+    for block in track_blocks(track):
+        for index in range(len(block)):
+            yield block[index : index + 1]
+
+
+def _readable_frames(clip: Path, tracked: int) -> Iterator[VideoFrame]:
+    """The clip's frames; a fault behind the last one that was tracked is what ended the tracking, too."""
+    read = 0
+    try:
+        for frame in read_frames(clip):
+            yield frame
+            read += 1
+    except InputError as error:
+        if read != tracked or read == 0:
+            raise
+        logger.warning("%s", error)
+
+
+def _draw_tracked(
+    image: Image, one: Track, topology: SubjectStatistics, texture: Tensor | None, colour: Tensor | None, contour: bool
+) -> Image:
+    """The overlay of a track of one frame, or the mark of a frame without a face."""
+    if not bool(one.found[0]):
+        return mark_lost(image)
+    return draw_overlay(
+        image, one.camera_vertices()[0], one.intrinsics[0], topology, texture, colour, contour=contour
+    )
+
+
+def mark_lost(image: Image) -> Image:
+    """A copy of a frame (H, W, 3) with a small red dot in its top left corner: no face was found here."""
+    radius = max(2.0, 0.012 * min(image.shape[:2]))
+    row, column = np.ogrid[: image.shape[0], : image.shape[1]]
+    marked = image.copy()
+    marked[(row - 2 * radius) ** 2 + (column - 2 * radius) ** 2 <= radius**2] = _LOST
+    return marked
+
+
+def _pad(image: Image, height: int, width: int) -> Image:
+    """The last row or column once more where the size is odd."""
+    rows, columns = height - image.shape[0], width - image.shape[1]
+    return np.pad(image, ((0, rows), (0, columns), (0, 0)), mode="edge") if rows or columns else image
 
 
 def _frames_differ(clip: Path, expected: int, got: str) -> InputError:
