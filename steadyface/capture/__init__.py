@@ -3,11 +3,18 @@
 - ``obj``: meshes with texture coordinates.
 - ``krt``: the cameras of a lab capture (K, R, t and distortion).
 - ``multiface``: every other file of the Multiface layout, one reader and one writer each.
+- ``named_shapes``: a person's expression shapes by name, beside a capture.
 - ``capture_index``: ``MultifaceCapture``, what a capture folder holds and what it lacks.
 - ``canonical``: rigid vertices, and the rigid motion of the meshes moved into the head poses.
 - ``distortion``: lens distortion undone.
 - ``crop``: a box of an image, resampled to a square.
-- ``video``: clips in and out, with true time stamps and the rotation flag.
+- ``video``: clips in, upright sRGB frames with true time stamps, from video files and folders of images.
+- ``video_types``: ``VideoInfo`` and ``VideoFrame``; which picture sizes are taken.
+- ``video_writer``: clips out; ``sound``: the sound of a clip carried over into one that is written.
+- ``colour_conversion``: matrix, range and high dynamic range; ``display_matrix``: the rotation flag.
+- ``container_size``: whether a file was cut short; ``clip_metadata``: the focal length that a file states.
+- ``image_folder_index``: which images make a clip, and when each is shown; ``image_folder``: those as frames.
+- ``cuts``: where a new shot starts.
 - ``degradation``: what lowers a clip's quality, by name and level: resolution, blur, noise, compression, crop error.
 - ``detector``: where the face is, by MediaPipe where it is installed.
 - ``clip_truth``: what a synthetic clip really shows; opened by evaluation only.

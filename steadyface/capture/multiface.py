@@ -70,6 +70,11 @@ class CaptureLayout:
         return self.root / "regions.json"
 
     @property
+    def shapes(self) -> Path:
+        """Named expression shapes: likewise (`named_shapes`)."""
+        return self.root / "shapes.npz"
+
+    @property
     def meshes(self) -> Path:
         return self.root / "tracked_mesh"
 

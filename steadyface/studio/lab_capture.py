@@ -31,6 +31,7 @@ from steadyface.capture.multiface import (
     write_texture,
     write_transform,
 )
+from steadyface.capture.named_shapes import NamedShapes, write_named_shapes
 from steadyface.capture.obj import ObjMesh, write_obj
 from steadyface.geometry.cameras import transform
 from steadyface.geometry.texture_space import TexelMap, unwrap, visibility
@@ -183,6 +184,8 @@ class LabStage:
         write_frame_list(self._layout.frame_list, instants)
         write_statistics(self._layout, sums.statistics())
         write_regions(self._layout.regions, {name: index.tolist() for name, index in subject.regions.items()})
+        shapes = NamedShapes(tuple(subject.expression_names), subject.expression_deltas(), self._scene.rest)
+        write_named_shapes(self._layout.shapes, shapes)
         facts = {"identity_seed": self._settings.identity_seed, "expression_names": list(subject.expression_names)}
         (self._layout.root / "subject.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 

@@ -57,6 +57,17 @@ class Subject:
             vertices[:, lids] = centre + offset * (keep_off / distance).clamp(min=1.0)
         return vertices
 
+    def expression_deltas(self) -> Tensor:
+        """What each shape at weight 1 does to the neutral face, (E, N, 3) mm.
+
+        ``mouthClose`` acts only as far as the jaw is open: what it does to an open mouth.
+        """
+        weights = torch.eye(len(self.expression_names))
+        without = torch.zeros_like(weights)
+        jaw, close = (self.expression_names.index(name) for name in ("jawOpen", "mouthClose"))
+        weights[close, jaw] = without[close, jaw] = 1.0
+        return self.vertices(weights) - self.vertices(without)
+
     def albedo(self, weights: Tensor, size: int) -> Tensor:
         """Skin colour under expression weights (B, E) -> (B, 3, size, size) linear RGB in [0, 1]."""
         return self._atlas.albedo(weights, size)
