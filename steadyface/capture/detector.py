@@ -1,52 +1,122 @@
-"""Where the face is in a clip, by MediaPipe's full-range detector where it is installed.
+"""Where faces are in a picture: one interface, behind which a detector or a box of the user's stands.
 
-MediaPipe is optional: it is imported only when a clip comes without a box. One square that stays
-where it is and covers every detection: a box that moved with each detection would add its own
-jitter to the track.
+A `FaceFinder` gives the faces of one picture. MediaPipe's is in ``mediapipe_finder``; `FixedBox` is the
+user's box. A head's box is the square around a face that a crop is cut from. To add a detector, write a
+class with ``find`` and have `open_finder` make it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steadyface.capture.crop import Box
+from steadyface.capture.face_choice import LARGEST, FaceChoice, FaceChooser
 from steadyface.capture.video import read_frames
-from steadyface.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 DETECTION_INTERVAL_S = 0.25
-"""Time between the frames that are looked at."""
+"""Time between the frames that are looked at for a box that stays."""
 
 HEAD_OVER_FACE = 2.1
-"""Side of the crop over the side of a detection: it spans brows to chin, the crop the head and a margin."""
+"""Side of the crop over the side of a face's box: that spans brows to chin, the crop the head and a margin.
+Measured on six clips of three synthetic heads: the whole head's mesh is 1.53 times as large as the face's box."""
 
-_SCORE = 0.5
-_FULL_RANGE = 1  # MediaPipe's name for the model for faces up to 5 m away
-_INSTALL = (
-    "give the box (x, y, w, h in pixels), or install MediaPipe: pip install --no-deps mediapipe==0.10.21"
-    " with its dependencies as the README lists them"
-)
+HEAD_ABOVE_FACE = 0.06
+"""How far the head's centre lies above that of its face's box, in sides of that box; measured as above."""
 
 
-def detect_box(path: Path) -> Box:
-    """The square that covers the largest face of every frame looked at, with a margin for the head.
+class FaceFinder(Protocol):
+    """Finds the faces of one picture."""
+
+    def find(self, image: NDArray[np.uint8]) -> list[Box]:
+        """The faces of (H, W, 3) sRGB, largest first: x, y, w, h in pixels, brows to chin; empty without one.
+
+        A face that the border cuts may reach beyond the picture.
+        """
+        ...
+
+
+class FixedBox:
+    """The user's box for every picture, whether there is a face in it or not.
+
+    Args:
+        head: x, y, w, h of the head, pixels; `head_box` of the face that is "found" is its square.
+    """
+
+    def __init__(self, head: Sequence[float]) -> None:
+        self._face = face_in_head(head)
+
+    def find(self, image: NDArray[np.uint8]) -> list[Box]:
+        """One face, whatever the picture shows."""
+        return [self._face]
+
+
+def head_box(face: Box) -> Box:
+    """The square crop of the head whose face was found: x, y, w, h in pixels.
+
+    >>> [round(value, 1) for value in head_box((100.0, 100.0, 40.0, 40.0))]
+    [78.0, 75.6, 84.0, 84.0]
+    """
+    size = max(face[2:])
+    side = HEAD_OVER_FACE * size
+    x, y = face[0] + face[2] / 2, face[1] + face[3] / 2 - HEAD_ABOVE_FACE * size
+    return (x - side / 2, y - side / 2, side, side)
+
+
+def face_in_head(head: Sequence[float]) -> Box:
+    """The face of a head's box: what `head_box` takes back to the square around the same centre."""
+    side = max(head[2:])
+    size = side / HEAD_OVER_FACE
+    x, y = head[0] + head[2] / 2, head[1] + head[3] / 2 + HEAD_ABOVE_FACE * size
+    return (x - size / 2, y - size / 2, size, size)
+
+
+@contextlib.contextmanager
+def open_finder(path: Path, box: Sequence[float] = ()) -> Iterator[FaceFinder]:
+    """What finds faces in a clip: the box where there is one, else MediaPipe.
+
+    Args:
+        path: of the clip, for what is said.
+        box: x, y, w, h of the head in pixels of the upright frame; empty: a detector.
+
+    Raises:
+        InputError: no box, and MediaPipe is not installed.
+    """
+    if box:
+        yield FixedBox(box)
+        return
+    from steadyface.capture.mediapipe_finder import open_mediapipe_finder
+
+    with open_mediapipe_finder(path) as finder:
+        yield finder
+
+
+def detect_box(path: Path, which: FaceChoice = LARGEST) -> Box:
+    """The square that covers a clip's face in every frame looked at, with a margin for the head.
+
+    A box that stays: one that moved with each detection would add its own jitter to the track.
+
+    Args:
+        path: the video.
+        which: of several faces.
 
     Raises:
         InputError: MediaPipe is not installed, no face was found, or the clip cannot be read.
     """
-    with _face_detector(path) as detector:
-        found = [box for frame in _sampled(path) if (box := _largest(detector, frame)) is not None]
+    chooser = FaceChooser(which)
+    with open_finder(path) as finder:
+        chosen = [chooser.choose(finder.find(image)) for image in _sampled(path)]
+    found = [face for face in chosen if face is not None]
     if not found:
-        raise InputError(path, "a face in some frame", "no detection", "give the box (x, y, w, h in pixels)")
+        raise chooser.nothing_found(path)
     box = enclosing_square(np.asarray(found))
     logger.info(
         "%s: face found in %d of the frames looked at; box %s",
@@ -72,28 +142,9 @@ def enclosing_square(boxes: NDArray[np.floating]) -> Box:
     return (float(x), float(y), side, side)
 
 
-@contextlib.contextmanager
-def _face_detector(path: Path) -> Iterator[Any]:
-    os.environ.setdefault("GLOG_minloglevel", "2")  # its start-up lines are no news to a user
-    try:
-        from mediapipe.python.solutions.face_detection import FaceDetection
-    except ImportError:
-        raise InputError(path, "the face's box, or MediaPipe to find it", "neither", _INSTALL) from None
-    with FaceDetection(model_selection=_FULL_RANGE, min_detection_confidence=_SCORE) as detector:
-        yield detector
-
-
 def _sampled(path: Path) -> Iterator[NDArray[np.uint8]]:
     due = -float("inf")
     for frame in read_frames(path):
         if frame.time_s >= due:
             due = frame.time_s + DETECTION_INTERVAL_S
             yield frame.image
-
-
-def _largest(detector: Any, image: NDArray[np.uint8]) -> tuple[float, float, float, float] | None:
-    """The largest detection in pixels of the frame: x, y, w, h."""
-    height, width = image.shape[:2]
-    relative = [detection.location_data.relative_bounding_box for detection in detector.process(image).detections or ()]
-    boxes = [(box.xmin * width, box.ymin * height, box.width * width, box.height * height) for box in relative]
-    return max(boxes, key=lambda box: box[2] * box[3], default=None)
