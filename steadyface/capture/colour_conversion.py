@@ -7,15 +7,19 @@ of 203 cd/m2).
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame as AvFrame
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, Interpolation
 from numpy.typing import NDArray
 
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 """FFmpeg's numbers of the transfer characteristics that sRGB bytes cannot hold."""
 
+# Without the two flags FFmpeg is some 15 ms a 1080p picture faster, and 1 to 2 levels darker, by coding: 8 and 10 bit
+# of the same picture would differ.
+_EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _UNSPECIFIED = 2
 _HD_WIDTH, _HD_HEIGHT = 1280, 720  # players take untagged video of at least this size for BT.709, smaller for BT.601
 _WHITE_NITS, _PEAK_NITS = 203.0, 1000.0
@@ -46,9 +50,12 @@ def to_srgb(frame: AvFrame) -> NDArray[np.uint8]:
         matrix = Colorspace.ITU709 if high else Colorspace.ITU601
     transfer = transfer_of(frame)
     if transfer == "sdr":
-        return np.asarray(frame.to_ndarray(format="rgb24", src_colorspace=matrix), dtype=np.uint8)
-    wide = frame.to_ndarray(format="rgb48le", src_colorspace=matrix)
-    return tone_map(np.asarray(wide, dtype=np.uint16), transfer)
+        return np.asarray(_to_array(frame, "rgb24", matrix), dtype=np.uint8)
+    return tone_map(np.asarray(_to_array(frame, "rgb48le", matrix), dtype=np.uint16), transfer)
+
+
+def _to_array(frame: AvFrame, pixels: str, matrix: Colorspace | None) -> NDArray[Any]:
+    return frame.to_ndarray(format=pixels, src_colorspace=matrix, interpolation=_EXACT, threads=1)
 
 
 def tone_map(signal: NDArray[np.uint16], transfer: str) -> NDArray[np.uint8]:

@@ -147,7 +147,7 @@ def _decode(path: Path, container: InputContainer, stream: VideoStream) -> Itera
             if packet is None:
                 break
             if packet.is_corrupt:  # its end is missing: FFmpeg would fill in grey
-                fault, frames = "a damaged packet", stream.decode(None)
+                fault, frames = "a damaged packet", _left_over(stream)
             else:
                 frames = packet.decode()
         except av.FFmpegError as error:
@@ -163,11 +163,14 @@ def _decode(path: Path, container: InputContainer, stream: VideoStream) -> Itera
 
 
 def _left_over(stream: VideoStream) -> list[AvFrame]:
-    """What the decoder had in hand when a packet failed."""
+    """What the decoder has in hand when a packet fails."""
     try:
-        return stream.decode(None)
+        frames = stream.decode(None)
     except av.FFmpegError:
         return []
+    for frame in frames:  # without a packet they do not know it
+        frame.time_base = stream.time_base
+    return frames
 
 
 def _describe(container: InputContainer, stream: VideoStream, frame: AvFrame) -> VideoInfo:
