@@ -7,11 +7,13 @@ nothing; it needs the future, so no live tracker can have it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from steadyface.errors import InputError
-from steadyface.tracking.track import Track
+from steadyface.tracking.track import STATE_FIELDS, Track
 
 WINDOW_FRAMES = 7
 DEGREE = 2
@@ -86,20 +88,22 @@ def smooth_rotations(rotation: Tensor, weights: Tensor) -> Tensor:
 def smooth_track(track: Track, window: int = WINDOW_FRAMES, degree: int = DEGREE) -> Track:
     """Smooth poses, latents and vertices of a track; the input stays as it is.
 
-    The texture residual of the smoothed track was never measured: it is nan.
+    Each run (neighbouring frames of one shot with a face in each) is smoothed by itself; frames without
+    a face stay as they are. The texture residual of the smoothed track was never measured: it is nan.
 
     Args:
         track: T frames in order.
         window: frames in a window, odd.
         degree: of the polynomial.
     """
-    weights = savitzky_golay_weights(track.time_s, window, degree)
-    return Track(
-        time_s=track.time_s,
-        latent=smooth_linear(track.latent, weights),
-        rotation=smooth_rotations(track.rotation, weights),
-        translation=smooth_linear(track.translation, weights),
-        vertices=smooth_linear(track.vertices, weights),
-        intrinsics=track.intrinsics,
+    smoothed = replace(
+        track,
+        **{name: getattr(track, name).clone() for name in STATE_FIELDS},
         texture_residual=torch.full_like(track.texture_residual, torch.nan),
     )
+    for run in track.runs():
+        weights = savitzky_golay_weights(track.time_s[run], window, degree)
+        smoothed.rotation[run] = smooth_rotations(track.rotation[run], weights)
+        for name in ("latent", "translation", "vertices"):
+            getattr(smoothed, name)[run] = smooth_linear(getattr(track, name)[run], weights)
+    return smoothed

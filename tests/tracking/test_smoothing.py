@@ -79,6 +79,22 @@ def test_a_track_is_smoothed_without_lag_and_the_input_stays():
     assert float(lag_ms(smoothed.vertices, signal, EVEN)) == pytest.approx(0.0, abs=4.0)
 
 
+def test_each_run_of_a_track_is_smoothed_by_itself():
+    eye, found = torch.eye(3).repeat(40, 1, 1), torch.ones(40, dtype=torch.bool)
+    found[15:18] = False
+    vertices = torch.where(found[:, None, None], torch.randn(40, 5, 3), torch.nan)
+    turns = torch.where(found[:, None, None], eye, torch.nan)
+    shot = (torch.arange(40) >= 30).long()
+    track = Track(EVEN, torch.randn(40, 2), turns, torch.randn(40, 3), vertices, eye, torch.zeros(40), found, shot)
+    smoothed = smooth_track(track)
+    for run in (slice(0, 15), slice(18, 30), slice(30, 40)):
+        alone = smooth_track(track[run])
+        for name in ("vertices", "rotation", "translation", "latent"):
+            assert torch.equal(getattr(smoothed, name)[run], getattr(alone, name)) and alone.vertices.isfinite().all()
+    assert bool(smoothed.vertices[15:18].isnan().all()) and bool(smoothed.rotation[15:18].isnan().all())
+    assert torch.equal(smoothed.found, found) and torch.equal(smoothed.shot, shot)
+
+
 def test_an_even_window_is_refused():
     with pytest.raises(InputError, match="odd number"):
         savitzky_golay_weights(EVEN, window=6)
