@@ -19,6 +19,7 @@ _COPIED = {
     ".mp4": ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"),
     ".mov": ("aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_f32le"),
 }
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
 class SoundCopy:
@@ -46,8 +47,9 @@ class SoundCopy:
         if self._copied:
             self._out = target.add_stream_from_template(self._stream)
         else:
-            rate = self._stream.codec_context.sample_rate
-            self._out = cast(AudioStream, target.add_stream("aac", rate=rate, layout=self._stream.layout.name))
+            context = self._stream.codec_context
+            layout = _LAYOUTS.get(context.layout.nb_channels, "stereo")  # a channel count alone is no layout for AAC
+            self._out = cast(AudioStream, target.add_stream("aac", rate=context.sample_rate, layout=layout))
         self._next: Packet[AudioStream] | None = None
 
     def advance(self, time_s: float) -> None:

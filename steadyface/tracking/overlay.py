@@ -214,9 +214,15 @@ def write_overlay_video(
         for frame in _readable_frames(clip, len(track)):
             if frame.index >= len(track):
                 raise _frames_differ(clip, len(track), f"more than {frame.index}")
-            image = _draw_tracked(
-                frame.image, next(tracked), topology, textures(frame.index) if textures else None, colour, contour
-            )
+            one = next(tracked)
+            if bool(one.found[0]):
+                texture = textures(frame.index) if textures else None
+                vertices = one.camera_vertices()[0]
+                image = draw_overlay(
+                    frame.image, vertices, one.intrinsics[0], topology, texture, colour, contour=contour
+                )
+            else:
+                image = mark_lost(frame.image)
             writer.write(_pad(image, height, width), frame.time_s)
             start, last, drawn = frame.time_s if drawn == 0 else start, frame.time_s, drawn + 1
         if drawn < len(track):
@@ -242,17 +248,6 @@ def _readable_frames(clip: Path, tracked: int) -> Iterator[VideoFrame]:
         if read != tracked or read == 0:
             raise
         logger.warning("%s", error)
-
-
-def _draw_tracked(
-    image: Image, one: Track, topology: SubjectStatistics, texture: Tensor | None, colour: Tensor | None, contour: bool
-) -> Image:
-    """The overlay of a track of one frame, or the mark of a frame without a face."""
-    if not bool(one.found[0]):
-        return mark_lost(image)
-    return draw_overlay(
-        image, one.camera_vertices()[0], one.intrinsics[0], topology, texture, colour, contour=contour
-    )
 
 
 def mark_lost(image: Image) -> Image:
