@@ -15,6 +15,7 @@
 - ``container_size``: whether a file was cut short; ``clip_metadata``: the focal length that a file states.
 - ``image_folder_index``: which images make a clip, and when each is shown; ``image_folder``: those as frames.
 - ``cuts``: where a new shot starts.
+- ``live_source``: the newest frame of a pipe, camera or address; ``live_input``: what such a name means.
 - ``degradation``: what lowers a clip's quality, by name and level: resolution, blur, noise, compression, crop error.
 - ``detector``: where the face is, by MediaPipe where it is installed.
 - ``clip_truth``: what a synthetic clip really shows; opened by evaluation only.

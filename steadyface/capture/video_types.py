@@ -65,7 +65,7 @@ class VideoFrame:
     image: NDArray[np.uint8]
 
 
-def check_picture_size(path: Path, width: int, height: int) -> None:
+def check_picture_size(path: str | Path, width: int, height: int) -> None:
     """Refuses pictures that hold no face, or more pixels than there is memory for.
 
     Raises:

@@ -5,6 +5,7 @@ Map:
     track          what was found, frame by frame, and its file
     track_file     the same file written and read a stretch at a time, for clips longer than memory
     smoothing      the zero-lag smoother: the rival of every adaptation
+    filters        filters by name over a track, or frame by frame; what they cost in lag
     floor          the oracle's row: true head pose, best latent
     oracles        half of it each: true head pose alone, best latent alone
     photometric_fit, photometric_step   a baseline: every frame fitted for itself to the picture's colours
