@@ -5,6 +5,7 @@
 ``experiments``     run
 ``sweep``           sweep
 ``clips``           track, check
+``export``          export
 ``scores``          evaluate, results, figures
 ``compare``         compare
 ``runs``            runs, resume
@@ -18,11 +19,11 @@ it needs when it is called, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-from launcher.commands import clips, compare, experiments, runs, scores, subjects, sweep, wandb_commands
+from launcher.commands import clips, compare, experiments, export, runs, scores, subjects, sweep, wandb_commands
 from launcher.commands.command import Command
 
 
 def commands() -> tuple[Command, ...]:
     """Every sub-command, in the order of the help."""
-    groups = (experiments, sweep, runs, scores, compare, clips, subjects, wandb_commands)
+    groups = (experiments, sweep, runs, scores, compare, clips, export, subjects, wandb_commands)
     return tuple(command for group in groups for command in group.COMMANDS)

@@ -48,8 +48,9 @@ class NamedShapes(NamedTuple):
 def write_named_shapes(path: Path, shapes: NamedShapes) -> None:
     """Write ``shapes.npz``: names as text, deltas and neutral as float32, mm."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    numbers = {"deltas": shapes.deltas.float().numpy(), "neutral": shapes.neutral.float().numpy()}
-    np.savez_compressed(path, names=np.array(shapes.names, dtype=np.str_), **numbers)  # most of a shape is 0
+    deltas, neutral = (values.float().numpy() for values in (shapes.deltas, shapes.neutral))
+    names = np.array(shapes.names, dtype=np.str_)
+    np.savez_compressed(path, names=names, deltas=deltas, neutral=neutral)  # packed, for most of a shape is 0
 
 
 def read_named_shapes(path: Path, vertex_count: int) -> NamedShapes:

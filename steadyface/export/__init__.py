@@ -13,6 +13,7 @@ Map:
     gltf_buffer     the binary part of a glTF file
     glb             one animated .glb of a whole track
     arkit           the 52 curves, by bounded least squares on named shapes
+    bounded_least_squares   what finds them
 
 A new format is a module here and an entry in ``launcher.export``.
 """

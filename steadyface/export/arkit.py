@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 from steadyface.capture.named_shapes import NamedShapes
 from steadyface.errors import InputError
 from steadyface.export.axes import gltf_rotations
+from steadyface.export.bounded_least_squares import bounded_least_squares
 from steadyface.export.mesh_sequence import numbered_blocks, require_face
 from steadyface.tracking.track import Track
 from steadyface.tracking.track_file import StoredTrack
 from steadyface.types import SubjectStatistics
 
 RIDGE = 1e-4
-_ENOUGH = 1e-8  # change of a weight in a sweep at which the sweeps end
-_MOST_SWEEPS = 3000
 
 ARKIT_NAMES: tuple[str, ...] = (
     "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft",
@@ -74,29 +73,6 @@ class ShapeSolver:
         weights = bounded_least_squares(self._normal, offset @ self._deltas.T)
         rest = (offset - weights @ self._deltas).reshape(len(meshes), -1, 3)
         return weights, np.sqrt((rest**2).sum(2).mean(1))
-
-
-def bounded_least_squares(normal: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ``w`` in [0, 1] that minimise ``w normal w / 2 - right w``: coordinate descent, all frames at once.
-
-    Each step is the best value of one weight while the others stay, cut off at the bounds; of a strictly convex
-    function that converges to the one minimum (Wright, Coordinate descent algorithms, 2015).
-
-    Shapes: normal (E, E), positive definite; right (T, E) -> (T, E).
-    """
-    target = np.ascontiguousarray(right.T)
-    weights = np.clip(np.linalg.solve(normal, target), 0.0, 1.0)
-    diagonal = np.diag(normal)
-    for _ in range(_MOST_SWEEPS):
-        change = 0.0
-        for index in range(len(normal)):
-            step = (target[index] - normal[index] @ weights) / diagonal[index]
-            moved = np.clip(weights[index] + step, 0.0, 1.0)
-            change = max(change, float(np.abs(moved - weights[index]).max(initial=0.0)))
-            weights[index] = moved
-        if change < _ENOUGH:
-            break
-    return np.ascontiguousarray(weights.T)
 
 
 def usable_shapes(shapes: NamedShapes, statistics: SubjectStatistics) -> NamedShapes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pygltflib
+import pygltflib  # type: ignore[import-untyped]
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -135,7 +135,8 @@ def _add_material(gltf: pygltflib.GLTF2, buffer: GltfBuffer, texture: Tensor) ->
         baseColorTexture=pygltflib.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=0.6
     )
     # an open mesh shows its inside at the neck
-    gltf.materials.append(pygltflib.Material(pbrMetallicRoughness=surface, doubleSided=True, name="skin", alphaCutoff=None))
+    skin = pygltflib.Material(pbrMetallicRoughness=surface, doubleSided=True, name="skin", alphaCutoff=None)
+    gltf.materials.append(skin)
 
 
 def _add_nodes(gltf: pygltflib.GLTF2, track: Track | StoredTrack) -> None:

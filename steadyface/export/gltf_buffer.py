@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pygltflib
+import pygltflib  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 _COMPONENTS = {"f4": pygltflib.FLOAT, "u2": pygltflib.UNSIGNED_SHORT, "u4": pygltflib.UNSIGNED_INT}

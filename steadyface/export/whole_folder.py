@@ -30,7 +30,8 @@ def whole_folder(folder: Path, mark: str) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
     except OSError as error:
-        raise InputError(folder, "a folder to write to", error.strerror or "an error", "choose another place") from error
+        got = error.strerror or "an error"
+        raise InputError(folder, "a folder to write to", got, "choose another place") from error
     try:
         yield part
         if folder.exists():
