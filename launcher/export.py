@@ -17,10 +17,11 @@ from steadyface.capture.named_shapes import NamedShapes, read_named_shapes
 from steadyface.errors import InputError
 from steadyface.export.arkit import usable_shapes, write_arkit_curves
 from steadyface.export.glb import write_glb
-from steadyface.export.mesh_sequence import Space, require_face
+from steadyface.export.mesh_sequence import FRAMES, Space, require_face
 from steadyface.export.morph_basis import ERROR_MM
 from steadyface.export.obj_sequence import write_obj_sequence
 from steadyface.export.ply_sequence import write_ply_sequence
+from steadyface.export.whole_folder import require_replaceable
 from steadyface.geometry.cameras import view_direction
 from steadyface.networks.checkpoints import load_networks
 from steadyface.networks.face_model import FaceModel
@@ -108,6 +109,9 @@ def export_track(
     """
     track = StoredTrack(track_path)
     check_exports(track, statistics, formats, shapes)
+    for name in ("obj", "ply"):
+        if name in formats:
+            require_replaceable(out / name, FRAMES)
     make_folder(out)
     colour = statistics.texture_mean if texture is None else texture
     if "glb" in formats:

@@ -11,6 +11,13 @@ from pathlib import Path
 from steadyface.errors import InputError
 
 
+def require_replaceable(folder: Path, mark: str) -> None:
+    """Raise InputError unless ``folder`` is absent, empty, or holds ``mark``: an earlier export's."""
+    if folder.exists() and not (folder / mark).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        got = "one that holds something else" if folder.is_dir() else "a file"
+        raise InputError(folder, "a new folder, or one that an earlier export wrote", got, "name another with --out")
+
+
 @contextmanager
 def whole_folder(folder: Path, mark: str) -> Iterator[Path]:
     """Gives a folder to write into, which takes the name ``folder`` at the end; after an error nothing is left.
@@ -22,9 +29,7 @@ def whole_folder(folder: Path, mark: str) -> Iterator[Path]:
     Raises:
         InputError: ``folder`` is a file, holds something else, or cannot be written.
     """
-    if folder.exists() and not (folder / mark).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        got = "one that holds something else" if folder.is_dir() else "a file"
-        raise InputError(folder, "a new folder, or one that an earlier export wrote", got, "name another with --out")
+    require_replaceable(folder, mark)
     part = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
