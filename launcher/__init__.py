@@ -35,6 +35,7 @@
 ``import_decoder``     a released network of the public Multiface code as a decoder
 ``studio``             the synthetic subject in a folder of the user's
 ``tracking``           one clip through a trained model: states, vertices, overlay
+``live``               the newest frame of a pipe or camera; ``live_meter``: frames a second, latency, drops
 ``export``             a track as .glb, OBJ, PLY and curves
 ``sweep``              many runs of one experiment under other settings, as processes or SLURM jobs
 ``compare``            finished runs against one another: verdicts, a page, W&B's tables

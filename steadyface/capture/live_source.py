@@ -44,6 +44,9 @@ class LiveFrame(NamedTuple):
 class NewestSlot(Generic[Item]):
     """Room for one item between a thread that puts and one that takes: a newer one replaces an older one.
 
+    Attributes:
+        put_s: when the item that was taken last had been put, of `time.monotonic`.
+
     >>> slot = NewestSlot()
     >>> for number in range(5):
     ...     slot.put(number)
@@ -56,11 +59,13 @@ class NewestSlot(Generic[Item]):
         self._changed = threading.Condition()
         self._item: Item | None = None
         self._ended = False
+        self._newest_s = self.put_s = 0.0
 
     def put(self, item: Item) -> None:
         """The newest item."""
         with self._changed:
-            self._item = item
+            # the time inside the lock: no item can be taken between the two
+            self._item, self._newest_s = item, time.monotonic()
             self._changed.notify()
 
     def end(self) -> None:
@@ -74,7 +79,7 @@ class NewestSlot(Generic[Item]):
         with self._changed:
             while self._item is None and not self._ended and not (stopped is not None and stopped.is_set()):
                 self._changed.wait(_LOOK_S)
-            item, self._item = self._item, None
+            item, self._item, self.put_s = self._item, None, self._newest_s
             return None if stopped is not None and stopped.is_set() else item
 
 
@@ -82,7 +87,6 @@ class _Arrival(NamedTuple):
     number: int
     time_s: float
     picture: AvFrame
-    arrived_s: float
 
 
 class LiveSource:
@@ -143,7 +147,7 @@ class LiveSource:
         self.taken += 1
         # here and not in the reader: what is dropped is never converted
         image = upright(to_srgb(arrival.picture), read_matrix(arrival.picture))
-        return LiveFrame(VideoFrame(arrival.number, arrival.time_s, image), arrival.arrived_s, dropped)
+        return LiveFrame(VideoFrame(arrival.number, arrival.time_s, image), self._slot.put_s, dropped)
 
     def stop(self) -> None:
         """The user wants no more; may be called from a signal's handler."""
@@ -183,10 +187,9 @@ class LiveSource:
                 raise InputError(self.name, expected, got, "start again with that size")
             if self._input.kind == "file":
                 self._stopped.wait(clock.seconds_early(picture.time))
-            arrived = time.monotonic()
-            time_s = clock.stamp(picture.time, arrived)
+            time_s = clock.stamp(picture.time, time.monotonic())
             self.received += 1
-            self._slot.put(_Arrival(self.received - 1, time_s, picture, arrived))
+            self._slot.put(_Arrival(self.received - 1, time_s, picture))
 
 
 class _Clock:
