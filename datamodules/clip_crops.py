@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from datamodules.crop_stack import CropStack
 from steadyface.capture.crop import Box, crop_image
-from steadyface.capture.degradation import Degradation, FrameKey, Pixels
+from steadyface.capture.cuts import CutDetector
+from steadyface.capture.degradation import Degradation, FrameKey
 from steadyface.capture.video import VideoFrame, read_frames
+from steadyface.tracking.crop_path import CropPath
 
 NO_DEGRADATION = Degradation(unit="", levels=(0.0,), lowest=0.0, highest=0.0)
 
 
 class ClipCrops(NamedTuple):
     """F frames of a clip. Shapes: image (F, S, S, 3) uint8 sRGB; box (F, 4), what each was cut from, pixels of
-    the full frame; time_s (F,) float64."""
+    the full frame; time_s (F,) float64; shot (F,) long, one more after each cut."""
 
     image: Tensor
     box: Tensor
     time_s: Tensor
+    shot: Tensor
 
 
 def read_crops(
     path: Path,
-    box: Box,
+    where: Box | CropPath,
     size: int,
     frame_count: int = 0,
     degradation: Degradation = NO_DEGRADATION,
@@ -40,34 +43,46 @@ def read_crops(
 
     Args:
         path: the video.
-        box: of the head, before any crop error.
+        where: the head's box, before any crop error: one for all frames, or a path.
         size: side of the crops, pixels.
         frame_count: for the progress bar; 0 = not known.
         degradation, levels: what happens to the clip; by default nothing.
         clip: the clip's number, for what is drawn.
 
     Raises:
-        InputError: for a clip that cannot be read.
+        InputError: for a clip that cannot be read, or whose frames are not those of the path.
     """
-    images: list[list[Pixels]] = [[] for _ in levels]
+    images = [CropStack(size) for _ in levels]
     boxes: list[list[Box]] = [[] for _ in levels]
     times: list[float] = []
+    shots, cuts = [0], CutDetector()
+    box_of = _box_of(where, path)
     with tqdm(total=frame_count or None, desc=path.name, unit="frame", disable=None) as bar:
         for frame, versions in enumerate(_versions(path, degradation, levels)):
-            key = FrameKey(clip, frame)
+            key, box = FrameKey(clip, frame), box_of(frame)
+            shots.append(shots[-1] + int(cuts.update(versions[0].image, versions[0].time_s)))
             for place, (level, version) in enumerate(zip(levels, versions, strict=True)):
                 cut = degradation.box(box, level, key) if degradation.box else box
                 crop = crop_image(version.image, cut, size)
-                crop = degradation.crop(crop, level, key) if degradation.crop else crop
-                images[place].append(crop)
+                images[place].append(degradation.crop(crop, level, key) if degradation.crop else crop)
                 boxes[place].append(cut)
             times.append(versions[0].time_s)
             bar.update()
-    time_s = torch.tensor(times, dtype=torch.float64)
+    time_s, shot = torch.tensor(times, dtype=torch.float64), torch.tensor(shots[1:])
+    if isinstance(where, CropPath):
+        where.check_clip(path, times)
+        shot = where.shot
     return [
-        ClipCrops(torch.from_numpy(np.stack(image)), torch.tensor(cut), time_s)
-        for image, cut in zip(images, boxes, strict=True)
+        ClipCrops(image.tensor(), torch.tensor(cut), time_s, shot) for image, cut in zip(images, boxes, strict=True)
     ]
+
+
+def _box_of(where: Box | CropPath, path: Path) -> Callable[[int], Box]:
+    """Frame -> box; beyond a path's end its last box, since the check of the time stamps comes at the end."""
+    if not isinstance(where, CropPath):
+        return lambda frame: where
+    boxes: list[Box] = [(x, y, w, h) for x, y, w, h in where.filled(path).tolist()]
+    return lambda frame: boxes[min(frame, len(boxes) - 1)]
 
 
 def degrade_crops(images: Tensor, degradation: Degradation, level: float, clip: int = 0) -> Tensor:
@@ -76,10 +91,10 @@ def degrade_crops(images: Tensor, degradation: Degradation, level: float, clip: 
     Shapes: (F, S, S, 3) uint8 -> the same.
     """
     assert degradation.crop is not None and degradation.on_crops
-    degraded = [
-        degradation.crop(image.numpy(), level, FrameKey(clip, frame)) for frame, image in enumerate(images)
-    ]
-    return torch.from_numpy(np.stack(degraded))
+    degraded = CropStack(images.shape[1])
+    for frame, image in enumerate(images):
+        degraded.append(degradation.crop(image.numpy(), level, FrameKey(clip, frame)))
+    return degraded.tensor()
 
 
 def _versions(path: Path, degradation: Degradation, levels: Sequence[float]) -> Iterator[tuple[VideoFrame, ...]]:

@@ -21,6 +21,7 @@ from steadyface.capture.detector import detect_box
 from steadyface.capture.video import VideoInfo, probe
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import crop_intrinsics
+from steadyface.tracking.crop_path import CropPath, fixed_path
 from steadyface.types import ClipBatch
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ class WildClipsSettings:
     """A window holds the frames nearest to these times after its first frame, seconds."""
     batch_size: int = 8
     """Windows a batch, on each rank."""
+    follow: bool = False
+    """Crops that follow the head, in place of one box for the whole clip; the source network finds the way, and a
+    box says where the head is at first."""
     degradation: str = ""
     """What lowers the quality of every clip, a name of ``steadyface.capture.degradation``; empty = nothing."""
     degradation_level: float = 0.0
@@ -53,34 +57,49 @@ class WildClipsSettings:
 
 
 class ClipInfo(NamedTuple):
-    """What is known of a clip. time_s (F,) float64; box before any crop error; intrinsics (3, 3) of the full
-    frame, upright."""
+    """What is known of a clip.
+
+    Shapes: path of the crops, F frames, before any crop error; intrinsics (3, 3) of the full frame, upright.
+    """
 
     path: Path
-    time_s: Tensor
-    box: Box
+    crops: CropPath
     width: int
     height: int
     intrinsics: Tensor
     focal_is_guessed: bool
 
+    @property
+    def time_s(self) -> Tensor:
+        """(F,) float64."""
+        return self.crops.time_s
+
+    @property
+    def box(self) -> Box:
+        """Of the first frame that has one; of every frame, where the crop stays where it is."""
+        x, y, width, height = self.crops.filled(self.path)[0].tolist()
+        return (x, y, width, height)
+
 
 class WildClips(pl.LightningDataModule):
     """Decodes each clip once in ``setup``, frame by frame, and keeps only the crops, as bytes.
 
-    The box stays where it is through the clip, but for a crop error that is asked for; K follows each
-    frame's box. The principal point is taken as the picture's centre.
+    The box stays where it is through the clip, or follows a path, but for a crop error that is asked for; K
+    follows each frame's box. The principal point is taken as the picture's centre. No window crosses a cut,
+    or holds a frame without a face.
 
     Args:
         settings: see ``WildClipsSettings``.
         seed: of the order of the batches.
+        ways: where the head goes in each clip, in their order, with the focal length that was found.
     """
 
-    def __init__(self, settings: WildClipsSettings, seed: int) -> None:
+    def __init__(self, settings: WildClipsSettings, seed: int, ways: Sequence[CropPath] = ()) -> None:
         super().__init__()
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed, self._ways = settings, seed, tuple(ways)
         self._clips: list[ClipInfo] | None = None
-        self._first, self._images, self._time_s = torch.empty(0), torch.empty(0), torch.empty(0)
+        self._images: list[Tensor] = []
+        self._first, self._time_s = torch.empty(0), torch.empty(0)
         self._intrinsics = torch.empty(0)
 
     def setup(self, stage: str | None = None) -> None:
@@ -92,12 +111,14 @@ class WildClips(pl.LightningDataModule):
         degradation = find_degradation(settings.degradation) if settings.degradation else NO_DEGRADATION
         crops, clips = [], []
         for index, path in enumerate(map(Path, settings.clips)):
-            info = probe(path)
-            box = square_box(path, settings.box, info) if settings.box else detect_box(path)
+            info, way = probe(path), self._ways[index] if self._ways else None
+            where = way or (square_box(path, settings.box, info) if settings.box else detect_box(path))
             levels = [settings.degradation_level]
-            (read,) = read_crops(path, box, settings.image_size, info.frame_count, degradation, levels, index)
+            (read,) = read_crops(path, where, settings.image_size, info.frame_count, degradation, levels, index)
             crops.append(read)
-            clips.append(_clip_info(path, read.time_s, box, info, settings.focal_px))
+            path_of = where if isinstance(where, CropPath) else fixed_path(read.time_s, where, read.shot)
+            focal_px = settings.focal_px or (way.focal_px if way else 0.0)
+            clips.append(_clip_info(path, path_of, info, focal_px))
         self._keep(crops, clips)
 
     def degraded(self, name: str, levels: Sequence[float]) -> Iterator[WildClips]:
@@ -123,15 +144,18 @@ class WildClips(pl.LightningDataModule):
         """The crops of every clip, level after level."""
         infos, size = self.clip_infos, self._settings.image_size
         if kind.on_crops:
-            clean = self._images.split([len(info.time_s) for info in infos])
+            clean = self._images
             for level in levels:
                 yield [
-                    ClipCrops(degrade_crops(images, kind, level, index), _same_box(info), info.time_s)
+                    ClipCrops(
+                        degrade_crops(images, kind, level, index), info.crops.filled(info.path).float(), info.time_s,
+                        info.crops.shot,
+                    )
                     for index, (images, info) in enumerate(zip(clean, infos, strict=True))
                 ]
             return
         read = [
-            read_crops(info.path, info.box, size, len(info.time_s), kind, levels, index)
+            read_crops(info.path, info.crops, size, len(info.time_s), kind, levels, index)
             for index, info in enumerate(infos)
         ]
         yield from map(list, zip(*read, strict=True))
@@ -139,7 +163,7 @@ class WildClips(pl.LightningDataModule):
     def _keep(self, crops: list[ClipCrops], clips: list[ClipInfo]) -> None:
         lengths = torch.tensor([len(clip.time_s) for clip in clips])
         self._first = lengths.cumsum(0) - lengths
-        self._images = torch.cat([clip.image for clip in crops])
+        self._images = [clip.image for clip in crops]
         self._time_s = torch.cat([clip.time_s for clip in crops])
         self._intrinsics = torch.cat(
             [_intrinsics_of_crops(info, crop.box, crop.image.shape[1]) for info, crop in zip(clips, crops, strict=True)]
@@ -177,31 +201,33 @@ class WildClips(pl.LightningDataModule):
         return loader
 
     def predict_dataloader(self) -> OrderedBatches[ClipBatch]:
-        """Every frame of every clip in order, as windows of one frame."""
-        windows = self._windows([0.0])
+        """Every frame of every clip in order, as windows of one frame; without a face, crops of where it was."""
+        windows = torch.arange(len(self._time_s)).unsqueeze(1)
         return OrderedBatches(len(windows), self._settings.batch_size, lambda index: self._batch(windows[index]))
 
     def _windows(self, offsets_s: list[float]) -> Tensor:
-        """(W, T) positions in the crops of all clips; no window spans two clips."""
-        return torch.cat(
-            [
-                find_windows(clip.time_s, offsets_s) + first
-                for clip, first in zip(self.clip_infos, self._first, strict=True)
-            ]
-        )
+        """(W, T) positions in the crops of all clips; no window spans two clips, or two shots of one."""
+        found = []
+        for clip, first in zip(self.clip_infos, self._first, strict=True):
+            window = find_windows(clip.time_s, offsets_s)
+            shot = clip.crops.shot[window]
+            found.append(window[(shot == shot[:, :1]).all(1) & clip.crops.known[window].all(1)] + first)
+        return torch.cat(found)
 
     def _batch(self, window: Tensor) -> ClipBatch:
         clip = torch.searchsorted(self._first, window[:, 0].contiguous(), right=True) - 1
+        frame = window - self._first[clip].unsqueeze(1)
+        image = torch.stack([self._images[one][index] for one, index in zip(clip.tolist(), frame, strict=True)])
         return ClipBatch(
-            image=self._images[window].permute(0, 1, 4, 2, 3).float().div_(255),
+            image=image.permute(0, 1, 4, 2, 3).float().div_(255),
             intrinsics=self._intrinsics[window],
             time_s=self._time_s[window],
             clip=clip,
-            frame=window - self._first[clip].unsqueeze(1),
+            frame=frame,
         )
 
 
-def _clip_info(path: Path, time_s: Tensor, box: Box, info: VideoInfo, focal_px: float) -> ClipInfo:
+def _clip_info(path: Path, crops: CropPath, info: VideoInfo, focal_px: float) -> ClipInfo:
     focal = focal_px or GUESSED_FOCAL_OVER_SIDE * max(info.width, info.height)
     if not focal_px:
         logger.warning(
@@ -213,12 +239,7 @@ def _clip_info(path: Path, time_s: Tensor, box: Box, info: VideoInfo, focal_px: 
     intrinsics = torch.tensor(
         [[focal, 0.0, (info.width - 1) / 2], [0.0, focal, (info.height - 1) / 2], [0.0, 0.0, 1.0]]
     )
-    return ClipInfo(path, time_s, box, info.width, info.height, intrinsics, not focal_px)
-
-
-def _same_box(info: ClipInfo) -> Tensor:
-    """(F, 4): the clip's box for every frame."""
-    return torch.tensor(info.box).expand(len(info.time_s), 4)
+    return ClipInfo(path, crops, info.width, info.height, intrinsics, not focal_px)
 
 
 def _intrinsics_of_crops(info: ClipInfo, box: Tensor, size: int) -> Tensor:

@@ -14,7 +14,7 @@ from steadyface.capture.clip_truth import ClipTruth
 from steadyface.geometry.cameras import crop_intrinsics
 from steadyface.geometry.texture_space import TexelMap, visibility
 from steadyface.metrics import stability
-from steadyface.metrics.evaluate_track import evaluate_track, judged_face
+from steadyface.metrics.evaluate_track import JudgedFace, at, evaluate_track, floats, judged_face, mean_over_runs
 from steadyface.metrics.texture import texture_coverage
 from steadyface.networks.face_model import FaceModel
 from steadyface.tracking.floor import decoder_floor
@@ -47,9 +47,9 @@ class Judge:
     def __init__(self, clip: JudgedClip, networks: Networks, source: TrackedClip) -> None:
         self.clip, self.statistics = clip, networks.statistics
         self._face_model = networks.face_model
-        box, size = torch.tensor(source.clip.box), networks.encoder.image_size
-        self._crop = crop_intrinsics(source.clip.intrinsics, box.to(source.clip.intrinsics), size)
-        self._size = size
+        boxes = source.clip.crops.filled(clip.path)[::COVERAGE_FRAME_STEP].to(source.clip.intrinsics)
+        self._size = networks.encoder.image_size
+        self._crops = crop_intrinsics(source.clip.intrinsics.expand(len(boxes), 3, 3), boxes, self._size)
         facts = self.statistics
         self._texels = TexelMap.from_topology(facts.faces, facts.uv, facts.uv_faces, facts.texture_size)
         self._source, self._source_visible = source.track, self._visible(source.track)
@@ -83,6 +83,8 @@ class Judge:
             )
         seen = self._source_visible if track is self._source else self._visible(track)
         values["texture_coverage"] = float(texture_coverage(self._source_visible, seen))
+        if not bool(track.found.all()):
+            values["frames_without_face"] = float((~track.found).sum())
         residual = track.texture_residual[torch.isfinite(track.texture_residual)]
         if len(residual):
             values["texture_residual_normalised"] = float(residual.mean())
@@ -95,15 +97,20 @@ class Judge:
         """
         if face_model is None or self.floor is None or not same_weights(face_model, self._face_model):
             return {}
-        apart = self._face_model.whiten(track.latent) - self._face_model.whiten(self.floor.latent)
+        found = track.found
+        apart = self._face_model.whiten(track.latent[found]) - self._face_model.whiten(self.floor.latent[found])
         return {"latent_error": float(apart.abs().mean())}
 
     @torch.no_grad()
     def _visible(self, track: Track) -> Tensor:
         vertices = track.camera_vertices()[::COVERAGE_FRAME_STEP].float()
-        crop = self._crop.float().expand(1, 3, 3)
-        frames = [visibility(frame[None], crop, self._texels, self._size, self._size) for frame in vertices]
-        return torch.cat(frames)
+        pairs = zip(vertices, self._crops.float(), track.found[::COVERAGE_FRAME_STEP].tolist(), strict=True)
+        seen = [
+            visibility(frame[None], crop[None], self._texels, self._size, self._size) if found else None
+            for frame, crop, found in pairs
+        ]
+        nothing = self._texels.scatter(vertices.new_zeros(1, len(self._texels.index), 1))
+        return torch.cat([nothing if one is None else one for one in seen])
 
 
 class Scores:
@@ -142,10 +149,16 @@ def same_weights(first: FaceModel, second: FaceModel) -> bool:
 def motion_without_truth(track: Track, rigid: Tensor, reference: Tensor) -> dict[str, float]:
     """Accelerations and stability ratios of a real clip, in the head frame and in the picture."""
     face = judged_face(track, rigid, reference)
+    if not bool(track.found.all()) or bool(track.shot.any()):
+        return mean_over_runs(track, lambda run: _motion(at(face, run), track.time_s[run]))
+    return _motion(face, track.time_s)
+
+
+def _motion(face: JudgedFace, time_s: Tensor) -> dict[str, float]:
     values = {
-        "acceleration_mm_s2": stability.acceleration_mm_s2(face.head.vertices, track.time_s),
-        "acceleration_px_s2": stability.acceleration_px_s2(face.picture, track.time_s),
+        "acceleration_mm_s2": stability.acceleration_mm_s2(face.head.vertices, time_s),
+        "acceleration_px_s2": stability.acceleration_px_s2(face.picture, time_s),
         "stability_ratio": stability.stability_ratio(face.head.vertices),
         "stability_ratio_picture": stability.stability_ratio(face.picture),
     }
-    return {name: float(value) for name, value in values.items()}
+    return floats(values)

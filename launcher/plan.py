@@ -22,6 +22,7 @@ from steadyface.capture.video import probe
 from steadyface.errors import InputError
 
 NO_RESULT = {"folder", "clips", "workers", "processes", "in_memory"}
+LATER_SETTINGS: dict[str, Any] = {"follow": False}  # values that mean what a stage did before there was the setting: its hash stays
 DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
 
 
@@ -172,7 +173,11 @@ def network_settings(settings: PretrainingSettings) -> dict[str, Any]:
 
 def data_settings(settings: Any) -> dict[str, Any]:
     """A section without what changes no result: paths (the input's hash covers them) and workers."""
-    return {key: value for key, value in asdict(settings).items() if key not in NO_RESULT}
+    return {
+        key: value
+        for key, value in asdict(settings).items()
+        if key not in NO_RESULT and not (key in LATER_SETTINGS and value == LATER_SETTINGS[key])
+    }
 
 
 def input_hash(reference: str, studio: Stage | None) -> str:

@@ -1,10 +1,11 @@
-"""One clip through a trained model: ``steadyface track``, and the tracks that evaluation scores."""
+"""One clip through a trained model, whole in memory: the tracks that evaluation scores."""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +14,14 @@ from torch import Tensor
 
 from datamodules.wild_clips import ClipInfo, WildClips, WildClipsSettings
 from launcher.outcome import find_checkpoint
-from launcher.runs import make_folder
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import view_direction
 from steadyface.networks.checkpoints import load_networks
 from steadyface.networks.encoder import Encoder
 from steadyface.networks.face_model import FaceModel
-from steadyface.tracking.overlay import write_overlay_video
-from steadyface.tracking.track import Track
+from steadyface.tracking.crop_path import CropPath
+from steadyface.tracking.track import Track, without_faces
+from steadyface.tracking.track_file import StoredTrack
 from steadyface.tracking.tracker import FOREIGN_RESIDUAL, shows_somebody_else, track_clip
 from steadyface.types import SubjectStatistics
 
@@ -55,7 +56,9 @@ def load_tracker(checkpoint: Path) -> Networks:
     return Networks(statistics, face_model.eval(), encoder.eval())
 
 
-def read_clip(clip: Path, box: Sequence[float], focal_px: float, image_size: int) -> WildClips:
+def read_clip(
+    clip: Path, box: Sequence[float], focal_px: float, image_size: int, way: CropPath | None = None
+) -> WildClips:
     """A clip's crops, decoded once for every network that tracks it.
 
     Args:
@@ -63,9 +66,10 @@ def read_clip(clip: Path, box: Sequence[float], focal_px: float, image_size: int
         box: x, y, w, h of the head in pixels of the upright frame; empty: MediaPipe finds it.
         focal_px: of the full frame; 0 = a guess, which is said.
         image_size: side of the crops that the networks see, pixels.
+        way: where the head goes, in place of one box.
     """
     settings = WildClipsSettings(clips=[str(clip)], box=list(box), focal_px=focal_px, image_size=image_size)
-    data = WildClips(settings, seed=0)
+    data = WildClips(settings, 0, [way] if way else [])
     data.setup("predict")
     return data
 
@@ -73,24 +77,13 @@ def read_clip(clip: Path, box: Sequence[float], focal_px: float, image_size: int
 def track_read_clip(networks: Networks, data: WildClips) -> TrackedClip:
     """Track every frame of a clip of `read_clip`."""
     (info,) = data.clip_infos
-    return TrackedClip(track_clip(*networks, data.predict_dataloader(), info.intrinsics), info)
+    track = track_clip(*networks, data.predict_dataloader(), info.intrinsics)
+    return TrackedClip(without_faces(replace(track, shot=info.crops.shot), ~info.crops.known), info)
 
 
 def track_one(networks: Networks, clip: Path, box: Sequence[float], focal_px: float) -> TrackedClip:
     """Track every frame of a clip that only these networks see; arguments as `read_clip`."""
     return track_read_clip(networks, read_clip(clip, box, focal_px, networks.encoder.image_size))
-
-
-def track_to_files(clip: Path, run: Path, box: Sequence[float], focal_px: float, out: Path) -> None:
-    """Write ``track.npz`` and ``overlay.mp4`` into ``out``; says so when the face is not the model's."""
-    networks = load_tracker(find_checkpoint(run))
-    tracked = track_one(networks, clip, box, focal_px)
-    make_folder(out)
-    tracked.track.save(out / "track.npz")
-    textures = ModelTextures(networks, tracked.track)
-    write_overlay_video(clip, tracked.track, networks.statistics, out / "overlay.mp4", textures)
-    warn_of_another_face(clip, networks, tracked.track)
-    print(f"{len(tracked.track)} frames tracked: {out / 'track.npz'}, {out / 'overlay.mp4'}")
 
 
 class ModelTextures:
@@ -99,7 +92,7 @@ class ModelTextures:
     Frames are mostly asked for in order: they are decoded, and kept, a block at a time.
     """
 
-    def __init__(self, networks: Networks, track: Track) -> None:
+    def __init__(self, networks: Networks, track: Track | StoredTrack) -> None:
         self._model, self._track = networks.face_model, track
         self._number, self._block = -1, torch.empty(0)
 
@@ -111,19 +104,19 @@ class ModelTextures:
 
     @torch.no_grad()
     def _decode(self, first: int) -> Tensor:
-        frames = slice(first, first + TEXTURES_A_BLOCK)
-        view = view_direction(self._track.rotation[frames], self._track.translation[frames])
-        return self._model.decode_texture_map(self._track.latent[frames], self._model.clamp_view(view))
+        part = self._track[first : first + TEXTURES_A_BLOCK]
+        view = view_direction(part.rotation, part.translation)
+        return self._model.decode_texture_map(part.latent, self._model.clamp_view(view))
 
 
-def residual_range(networks: Networks, track: Track) -> tuple[float, float]:
+def residual_range(networks: Networks, track: Track | StoredTrack) -> tuple[float, float]:
     """The track's median texture residual, and the largest one that the lab's own person reaches."""
     residual = track.texture_residual[torch.isfinite(track.texture_residual)]
     median = float(residual.median()) if len(residual) else math.nan
     return median, float(networks.encoder.lab_residual[1]) * FOREIGN_RESIDUAL
 
 
-def warn_of_another_face(clip: Path, networks: Networks, track: Track) -> None:
+def warn_of_another_face(clip: Path, networks: Networks, track: Track | StoredTrack) -> None:
     """Say on stderr that the tracked face is not the one that the model was learned from."""
     if not shows_somebody_else(networks.encoder, track):
         return

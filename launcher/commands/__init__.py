@@ -4,9 +4,11 @@
 ``command``         what a sub-command is
 ``experiments``     run
 ``sweep``           sweep
-``clips``           track, check
+``track``           track
+``clips``           check
 ``export``          export
 ``scores``          evaluate, results, figures
+``confidence``      confidence
 ``compare``         compare
 ``runs``            runs, resume
 ``subjects``        studio, import-decoder
@@ -19,11 +21,23 @@ it needs when it is called, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-from launcher.commands import clips, compare, experiments, export, runs, scores, subjects, sweep, wandb_commands
+from launcher.commands import (
+    clips,
+    compare,
+    confidence,
+    experiments,
+    export,
+    runs,
+    scores,
+    subjects,
+    sweep,
+    track,
+    wandb_commands,
+)
 from launcher.commands.command import Command
 
 
 def commands() -> tuple[Command, ...]:
     """Every sub-command, in the order of the help."""
-    groups = (experiments, sweep, runs, scores, compare, clips, export, subjects, wandb_commands)
+    groups = (experiments, sweep, runs, scores, compare, confidence, track, clips, export, subjects, wandb_commands)
     return tuple(command for group in groups for command in group.COMMANDS)

@@ -19,6 +19,7 @@ from launcher.report.player import track_box
 from launcher.tracking import TrackedClip
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.capture.video import probe
+from steadyface.tracking.crop_path import fixed_path
 from steadyface.tracking.track import Track
 
 LENGTH_S = 1.0
@@ -108,14 +109,15 @@ def segment_judges(member: Member, clip: CommonClip, segments: Sequence[Segment]
     for segment in segments:
         truth = cut_truth(judged.truth, segment.frames) if judged.truth is not None else None
         part = JudgedClip(judged.name, judged.path, judged.box, judged.focal_px, truth)
-        judges.append(Judge(part, member.run.networks, TrackedClip(cut_track(source, segment.frames), info)))
+        here = TrackedClip(source[segment.frames], info._replace(crops=info.crops[segment.frames]))
+        judges.append(Judge(part, member.run.networks, here))
     return judges
 
 
 def _scores(judge: Judge, segment: Segment, tracks: Sequence[Track]) -> Scores:
     found: Scores = {}
     for track in tracks:
-        for metric, value in judge.score(cut_track(track, segment.frames)).items():
+        for metric, value in judge.score(track[segment.frames]).items():
             found.setdefault(metric, []).append(value)
     return found
 
@@ -125,11 +127,8 @@ def clip_info(clip: JudgedClip, source: Track) -> ClipInfo:
     info = probe(clip.path)
     box = square_box(clip.path, clip.box, info) if clip.box else track_box(clip.path, source)
     intrinsics = source.intrinsics[0]
-    return ClipInfo(clip.path, source.time_s, box, info.width, info.height, intrinsics, clip.focal_px == 0)
-
-
-def cut_track(track: Track, frames: slice) -> Track:
-    return track[frames]
+    crops = fixed_path(source.time_s, box, source.shot)
+    return ClipInfo(clip.path, crops, info.width, info.height, intrinsics, clip.focal_px == 0)
 
 
 def cut_truth(truth: ClipTruth, frames: slice) -> ClipTruth:

@@ -94,6 +94,8 @@ def _pictures(
     clip: ReportClip, row: str, topology: SubjectStatistics, crop: Picture, box: Box, index: int
 ) -> list[Picture]:
     track = clip.tracks[row]
+    if not bool(track.found[index]):
+        return [np.full_like(crop, _GROUND), np.full_like(crop, _GROUND), crop]
     intrinsics = crop_intrinsics(track.intrinsics[index].double(), torch.tensor(box, dtype=torch.float64), PANEL)
     placed = track.vertices[index] @ track.rotation[index].T + track.translation[index]
     texture = clip.textures[row](index) if row in clip.textures else None

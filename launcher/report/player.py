@@ -100,7 +100,10 @@ def _panel(
 def draw_panel(
     track: Track, topology: SubjectStatistics, texture: Tensor | None, crop: NDArray[np.uint8], box: Box, index: int
 ) -> NDArray[np.uint8]:
-    """A tracked frame drawn over its crop (PANEL, PANEL, 3) of ``box``; in clay without a texture."""
+    """A tracked frame drawn over its crop (PANEL, PANEL, 3) of ``box``; in clay without a texture, and the crop
+    itself where no face was found."""
+    if not bool(track.found[index]):
+        return crop.copy()
     intrinsics = crop_intrinsics(track.intrinsics[index].double(), torch.tensor(box, dtype=torch.float64), PANEL)
     placed = track.vertices[index] @ track.rotation[index].T + track.translation[index]
     return draw_overlay(crop, placed, intrinsics, topology, texture, contour=True)
@@ -113,7 +116,7 @@ def face_box(clip: ReportClip, scale: float = 1.12) -> Box:
 
 def track_box(video: Path, track: Track, scale: float = 1.12) -> Box:
     """The square that holds a tracked face in nine frames of ten, inside the video's picture where it fits."""
-    info = probe(video)
+    info, track = probe(video), track[track.found]
     points = project(track.camera_vertices().double(), track.intrinsics.double())
     low = torch.quantile(points.amin(dim=1), 0.05, dim=0)
     high = torch.quantile(points.amax(dim=1), 0.95, dim=0)

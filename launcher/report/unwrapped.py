@@ -73,7 +73,9 @@ def unwrap_clip(clip: ReportClip, tracks: list[Track], topology: SubjectStatisti
 
 
 def _frame_sums(image: Tensor, track: Track, index: int, texel_map: TexelMap) -> Tensor:
-    """Visibility, visible sRGB and its square, (7, U, U) float64."""
+    """Visibility, visible sRGB and its square, (7, U, U) float64; 0 where no face was found."""
+    if not bool(track.found[index]):
+        return torch.zeros(7, texel_map.size, texel_map.size, dtype=torch.float64)
     placed = (track.vertices[index] @ track.rotation[index].T + track.translation[index])[None].float()
     intrinsics = track.intrinsics[index][None].float()
     seen = unwrap(image, placed, intrinsics, texel_map)
@@ -91,7 +93,7 @@ def _moments(total: Tensor, frames: int) -> UnwrappedTexture:
 
 def upside_down(track: Track, topology: SubjectStatistics) -> bool:
     """Whether the layout's rows grow up the face: then it is turned over to be looked at."""
-    height = track.camera_vertices()[0][:, 1].double()  # camera axes: y points down
+    height = track[track.found].camera_vertices()[0][:, 1].double()  # camera axes: y points down
     corners, texels = topology.faces.flatten(), topology.uv_faces.flatten()
     down, v = height[corners], topology.uv[texels, 1].double()
     return float(((down - down.mean()) * (v - v.mean())).sum()) < 0

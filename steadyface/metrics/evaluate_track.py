@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from steadyface.tracking.track import Track
 
 _TIME_TOLERANCE_S = 1e-3
+_SHORTEST_RUN = 3  # frames that an acceleration needs
 
 
 class JudgedFace(NamedTuple):
@@ -56,7 +59,8 @@ def evaluate_track(
     """Judge a track against the truth of its clip.
 
     Both are canonicalised on the rigid vertices first, so what a decoder hides of head motion in
-    its mesh counts as head pose and not as expression.
+    its mesh counts as head pose and not as expression. Frames where the track has no face are left
+    out, and no difference over time reaches over them or over a cut.
 
     Args:
         track: T frames, as tracked.
@@ -79,10 +83,45 @@ def evaluate_track(
     reference = truth.vertices.double().mean(dim=0) if reference is None else reference
     predicted = judged_face(track, rigid, reference)
     true = judged_truth or judged_face(truth, rigid, reference)
-    values = {
-        **_position_errors(predicted, true, regions),
-        **_motion_errors(predicted, true, regions, truth.time_s),
-    }
+    if bool(track.found.all()) and not bool(track.shot.any()):
+        motion = floats(_motion_errors(predicted, true, regions, truth.time_s))
+        return floats(_position_errors(predicted, true, regions)) | motion
+    found = track.found
+    positions = _position_errors(at(predicted, found), at(true, found), regions)
+    motion = mean_over_runs(
+        track, lambda run: floats(_motion_errors(at(predicted, run), at(true, run), regions, truth.time_s[run]))
+    )
+    return floats(positions) | motion
+
+
+def mean_over_runs(track: Track, measure: Callable[[slice], dict[str, float]]) -> dict[str, float]:
+    """Figures of motion, which exists only where the face is in neighbouring frames of one shot.
+
+    Args:
+        track: with lost frames or cuts.
+        measure: of one run of at least three frames.
+
+    Returns:
+        metric -> mean over the runs where it is known, weighted by their frames; nan where it is in none.
+    """
+    runs = [(run.stop - run.start, measure(run)) for run in track.runs(_SHORTEST_RUN)]
+    names = list(dict.fromkeys(name for _, values in runs for name in values))
+    means = {}
+    for name in names:
+        known = [(weight, values[name]) for weight, values in runs if math.isfinite(values[name])]
+        total = sum(weight for weight, _ in known)
+        means[name] = sum(weight * value for weight, value in known) / total if known else math.nan
+    return means
+
+
+def at(face: JudgedFace, frames: slice | Tensor) -> JudgedFace:
+    """Some frames of a clip."""
+    head = HeadFrameFace(*(part[frames] for part in face.head))
+    return JudgedFace(head, face.camera[frames], face.picture[frames])
+
+
+def floats(values: dict[str, Tensor]) -> dict[str, float]:
+    """Scalars as plain numbers."""
     return {name: float(value) for name, value in values.items()}
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,16 @@ class Track:
             raise InputError(path, f"the fields {', '.join(_SHAPES)}", f"none of {missing}", remedy)
         names = tuple(str(name) for name in arrays.get("region_names", ()))
         return cls(**{name: torch.from_numpy(arrays[name]) for name in _SHAPES if name in arrays}, region_names=names)
+
+
+def without_faces(track: Track, absent: Tensor) -> Track:
+    """A track whose states in the frames where absent (T,) is True are nan."""
+    if not bool(absent.any()):
+        return track
+    states = {name: getattr(track, name).clone() for name in (*STATE_FIELDS, "texture_residual")}
+    for values in states.values():
+        values[absent] = torch.nan
+    return replace(track, found=track.found & ~absent, **states)
 
 
 def runs_of(found: Tensor, shot: Tensor, shortest: int = 1) -> Iterator[slice]:

@@ -125,7 +125,7 @@ class StoredTrack:
     """A track's file, of which only the frames asked for are read; ``len``, and slices as of a ``Track``.
 
     Attributes:
-        time_s, found, shot, confidence: (T,), in memory, as in ``Track``.
+        time_s, found, shot, confidence, texture_residual: (T,), in memory, as in ``Track``.
 
     Raises:
         InputError: the file is missing, truncated, packed, or lacks a field.
@@ -142,8 +142,8 @@ class StoredTrack:
         self.region_names = tuple(str(name) for name in self._arrays.pop("region_names", ()))
         Track.from_arrays({name: np.array(values[:0]) for name, values in self._arrays.items()}, path)  # all there?
         small = self[:] if len(self) <= BLOCK_FRAMES else None
-        self.time_s, self.found, self.shot, self.confidence = (
-            self._whole(name, small) for name in ("time_s", "found", "shot", "confidence")
+        self.time_s, self.found, self.shot, self.confidence, self.texture_residual = (
+            self._whole(name, small) for name in ("time_s", "found", "shot", "confidence", "texture_residual")
         )
 
     def __len__(self) -> int:

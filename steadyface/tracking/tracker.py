@@ -12,6 +12,7 @@ from steadyface.networks.encoder import Encoder
 from steadyface.networks.face_model import FaceModel
 from steadyface.tracking.residual import sampled_residuals
 from steadyface.tracking.track import Track
+from steadyface.tracking.track_file import StoredTrack
 from steadyface.types import ClipBatch, FaceState, SubjectStatistics
 
 FOREIGN_RESIDUAL = 0.9
@@ -64,7 +65,7 @@ def canonical_track(
     )
 
 
-def shows_somebody_else(encoder: Encoder, track: Track) -> bool:
+def shows_somebody_else(encoder: Encoder, track: Track | StoredTrack) -> bool:
     """Whether the track's texture residual lies outside the lab's range: the face is not the model's."""
     limit = float(encoder.lab_residual[1]) * FOREIGN_RESIDUAL
     residual = track.texture_residual[torch.isfinite(track.texture_residual)]

@@ -4,7 +4,7 @@ import pytest
 
 from launcher.cli import build_parser, main
 from launcher.commands import commands
-from launcher.commands.clips import parse_box
+from launcher.commands.track import parse_box
 from steadyface.errors import InputError
 
 COMMANDS = [command.name for command in commands()]

@@ -1,0 +1,111 @@
+"""Where the head goes in a clip, and the focal length it was filmed with: the first pass over the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from datamodules.wild_clips import GUESSED_FOCAL_OVER_SIDE, square_box
+from launcher.tracking import Networks
+from steadyface.capture.clip_metadata import focal_from_metadata
+from steadyface.capture.face_choice import LARGEST, FaceChoice
+from steadyface.capture.mediapipe_finder import has_mediapipe, open_mediapipe_finder
+from steadyface.capture.video import VideoFrame, VideoInfo, probe, read_frames
+from steadyface.errors import InputError
+from steadyface.tracking.crop_path import CropPath
+from steadyface.tracking.focal import estimate_focal
+from steadyface.tracking.focal_observations import FocalObservations
+from steadyface.tracking.follower import DetectedHeads, FaceFollower, GivenBox, HeadFinder
+from steadyface.tracking.point_model import lab_points
+from steadyface.tracking.sighting import Sighter
+from steadyface.tracking.two_passes import follow_clip
+
+
+class Focal(NamedTuple):
+    """A focal length in pixels of the full frame, and where it comes from, for people."""
+
+    px: float
+    origin: str
+    is_known: bool = True
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the head is at first: box, x, y, w, h in pixels of the upright frame, or empty; face, which of several."""
+
+    box: Sequence[float] = ()
+    face: FaceChoice = LARGEST
+
+
+def find_way(clip: Path, networks: Networks, start: Start, focal_px: float = 0.0) -> tuple[CropPath, Focal]:
+    """Follow the head through a clip.
+
+    Args:
+        clip: a video or a folder of images.
+        networks: of the model's person.
+        start: where the head is at first; without a box, MediaPipe finds it where it is installed, and the
+            encoder itself where it is not.
+        focal_px: of the full frame; 0 = as the file's metadata say, or estimated with the pose.
+
+    Raises:
+        InputError: the clip cannot be read, the box misses the picture, or no head is in it.
+    """
+    info = probe(clip)
+    focal = stated_focal(clip, info, focal_px)
+    guess = focal.px if focal else GUESSED_FOCAL_OVER_SIDE * max(info.width, info.height)
+    sighter = Sighter(*networks, frame_intrinsics(guess, info))
+    observations = FocalObservations()
+    with ExitStack() as opened:
+        finder = _finder(clip, info, start, opened)
+        frames = with_progress(read_frames(clip), info.frame_count, f"{clip.name}: following")
+        crops = follow_clip(frames, FaceFollower(sighter, finder), observations)
+    crops.filled(clip)  # raises where no frame shows a head
+    focal = focal or estimated_focal(observations, networks, info, guess)
+    return replace(crops, focal_px=focal.px), focal
+
+
+def stated_focal(clip: Path, info: VideoInfo, focal_px: float) -> Focal | None:
+    """The focal length that was given, or that the file states; None where neither is."""
+    if focal_px:
+        return Focal(focal_px, "given")
+    stated = focal_from_metadata(clip, info)
+    return Focal(stated, "as the file's metadata state") if stated else None
+
+
+def estimated_focal(observations: FocalObservations, networks: Networks, info: VideoInfo, guess_px: float) -> Focal:
+    """From the points of the clip's most different frames; the guess, where the encoder finds none."""
+    if networks.encoder.landmark_vertices is None or not len(observations):
+        return Focal(guess_px, f"a guess of {GUESSED_FOCAL_OVER_SIDE:g} times the longer side", is_known=False)
+    points = lab_points(networks.encoder, networks.face_model)
+    found = estimate_focal(observations, points, (info.width, info.height), guess_px)
+    origin = f"estimated from {found.frames} frames, 95 % between {found.low_px:.0f} and {found.high_px:.0f} px"
+    return Focal(found.focal_px, origin, is_known=False)
+
+
+def frame_intrinsics(focal_px: float, info: VideoInfo) -> Tensor:
+    """(3, 3) of the full frame, the principal point in its middle."""
+    x, y = (info.width - 1) / 2, (info.height - 1) / 2
+    return torch.tensor([[focal_px, 0.0, x], [0.0, focal_px, y], [0.0, 0.0, 1.0]])
+
+
+def with_progress(frames: Iterator[VideoFrame], count: int, what: str) -> Iterator[VideoFrame]:
+    """Frames as they come, with a bar of rate and time left where somebody watches."""
+    return iter(tqdm(frames, total=count or None, desc=what, unit="frame", disable=None))
+
+
+def _finder(clip: Path, info: VideoInfo, start: Start, opened: ExitStack) -> HeadFinder | None:
+    if start.box:
+        return GivenBox(square_box(clip, list(start.box), info))
+    if has_mediapipe():
+        return DetectedHeads(opened.enter_context(open_mediapipe_finder(clip)), start.face)
+    if start.face != LARGEST:
+        expected = "a face detector, which tells several faces apart"
+        raise InputError("--face", expected, "none is installed", "run `make detector`, or give --box X,Y,W,H")
+    return None

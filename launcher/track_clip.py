@@ -1,0 +1,136 @@
+"""``steadyface track CLIP``: from a phone's file to a track that can be trusted frame by frame, and used elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from launcher.clip_way import Focal, Start, find_way, frame_intrinsics, stated_focal, with_progress
+from launcher.export import check_formats, export_file, require_shapes, shapes_of_run
+from launcher.outcome import find_checkpoint
+from launcher.runs import make_folder
+from launcher.tracking import ModelTextures, Networks, load_tracker, warn_of_another_face
+from steadyface.capture.named_shapes import read_named_shapes
+from steadyface.capture.video import probe, read_frames
+from steadyface.errors import InputError
+from steadyface.tracking.confidence import shipped_calibration
+from steadyface.tracking.crop_path import CropPath
+from steadyface.tracking.filters.apply import filter_file, find_filter
+from steadyface.tracking.filters.lag_report import describe_filter
+from steadyface.tracking.overlay import write_overlay_video
+from steadyface.tracking.sighting import Sighter
+from steadyface.tracking.track_file import StoredTrack, TrackWriter
+from steadyface.tracking.two_passes import track_along
+from steadyface.types import SubjectStatistics
+
+TRACK, UNFILTERED, CROPS, OVERLAY = "track.npz", "track_unfiltered.npz", "crops.npz", "overlay.mp4"
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """What is asked of a track.
+
+    start: where the head is at first; crops: the side file of an earlier run, in place of a first pass;
+    focal_px: of the full frame, 0 = from metadata or estimated; filter: a name of `filters.apply`; formats: of
+    `steadyface export`; shapes: named shapes for the curves; overlay: write the video too; keyframes: corrections.
+    """
+
+    start: Start = field(default_factory=Start)
+    crops: Path | None = None
+    focal_px: float = 0.0
+    filter: str = "none"
+    formats: Sequence[str] = ()
+    shapes: Path | None = None
+    overlay: bool = True
+    keyframes: Path | None = None
+
+    def check(self) -> None:
+        """Raises InputError for what cannot be used, before anything is read."""
+        find_filter(self.filter)
+        if self.formats:
+            check_formats(self.formats)
+        if self.crops and (self.start.box or self.start.face != Start().face):
+            raise InputError("--crops", "no --box and no --face beside it", "both", "leave one of them out")
+
+    def check_shapes(self, run: Path, statistics: SubjectStatistics) -> None:
+        """Raises InputError where curves are wanted of a model without named shapes."""
+        found = (self.shapes or shapes_of_run(run)) if "arkit" in self.formats else None
+        require_shapes(self.formats, read_named_shapes(found, statistics.vertex_count) if found else None)
+
+
+def track_to_files(clip: Path, run: Path, options: TrackOptions, out: Path) -> None:
+    """Write ``track.npz``, ``crops.npz``, ``overlay.mp4`` and what else was asked for into ``out``.
+
+    Where the clip ends early (cut short, a device that disappeared), what was tracked until then is kept.
+
+    Raises:
+        InputError: an option, a run or a clip that cannot be used.
+    """
+    options.check()
+    checkpoint = find_checkpoint(run)
+    crops = CropPath.load(options.crops) if options.crops else None
+    probe(clip)
+    networks = load_tracker(checkpoint)
+    options.check_shapes(run, networks.statistics)
+    way, focal = _way(clip, networks, options, crops)
+    make_folder(out)
+    way.save(out / CROPS)
+    print(f"focal length {focal.px:.0f} px, {focal.origin}", flush=True)
+    track = track_file(clip, networks, way, out / TRACK)
+    print(describe_track(track), flush=True)
+    warn_of_another_face(clip, networks, track)
+    if options.filter != "none":
+        (out / TRACK).rename(out / UNFILTERED)
+        filter_file(out / UNFILTERED, out / TRACK, options.filter)
+        track = StoredTrack(out / TRACK)
+        print(describe_filter(StoredTrack(out / UNFILTERED), track))
+    if options.overlay:
+        write_overlay_video(clip, track, networks.statistics, out / OVERLAY, ModelTextures(networks, track))
+    if options.formats:
+        export_file(out / TRACK, run, options.formats, out, options.shapes)
+    written = [out / TRACK, *([out / OVERLAY] if options.overlay else [])]
+    print(f"{len(track)} frames: {', '.join(map(str, written))}")
+
+
+def _way(clip: Path, networks: Networks, options: TrackOptions, crops: CropPath | None) -> tuple[CropPath, Focal]:
+    """The crops and the focal length: of an earlier run where they are given, else of a first pass."""
+    if crops is None:
+        return find_way(clip, networks, options.start, options.focal_px)
+    info = probe(clip)
+    focal = stated_focal(clip, info, options.focal_px)
+    if focal is None and crops.focal_px:
+        focal = Focal(crops.focal_px, "of the run that the crops are from")
+    if focal is None:
+        remedy = "give --focal PX, or leave --crops out"
+        raise InputError(options.crops or clip, "crops with a focal length", "none", remedy)
+    return replace(crops, focal_px=focal.px), focal
+
+
+def track_file(clip: Path, networks: Networks, way: CropPath, out: Path) -> StoredTrack:
+    """The second pass, into a file.
+
+    Raises:
+        InputError: the clip cannot be read to its end; the file then holds what was tracked.
+    """
+    info = probe(clip, partial=True)
+    sighter = Sighter(*networks, frame_intrinsics(way.focal_px, info))
+    with TrackWriter(out) as writer, torch.no_grad():
+        frames = with_progress(read_frames(clip), len(way), f"{clip.name}: tracking")
+        track_along(way, frames, sighter, shipped_calibration(), writer)
+    return StoredTrack(out)
+
+
+def describe_track(track: StoredTrack) -> str:
+    """What is in a track, on one line.
+
+    Args:
+        track: with confidence.
+    """
+    count, found = len(track), int(track.found.sum())
+    shots = int(track.shot.max()) + 1
+    sure = float((track.confidence[track.found] >= 0.5).float().mean()) if found else 0.0
+    cuts = f"{shots} shots, " if shots > 1 else ""
+    return f"{cuts}face in {found} of {count} frames, {100 * sure:.0f} % of them more likely right than wrong"
