@@ -19,7 +19,7 @@ from steadyface.geometry.cameras import project, transform
 from steadyface.geometry.normal_equations import solve_normal_equations
 from steadyface.geometry.pose_from_points import solve_pose
 from steadyface.geometry.projection_jacobian import move_pose, projection_jacobian
-from steadyface.geometry.state_from_points import DAMPING, PointModel, PointState, solve_state
+from steadyface.geometry.state_from_points import PointModel, PointState, solve_state
 from steadyface.tracking.focal_observations import FocalObservations
 from steadyface.tracking.point_model import LabPoints
 
@@ -38,6 +38,10 @@ OUTLIER_DOUBTS = 2.0
 
 FEWEST_FRAMES = 1
 _Z95 = 1.959964
+_RIDGE = 1e-11
+"""Of the pose's normal equations, of their mean diagonal: a head far away must be free in depth, or the ridge
+itself would look like perspective."""
+
 _STEPS = 40
 _LONGEST_STEP = 0.3  # of log f
 _CONVERGED = 1e-5
@@ -141,7 +145,7 @@ def _gather(
     by_state = jacobian.flatten(1, 2)
     weighted = by_state * weight.unsqueeze(-1)
     normal = weighted.transpose(1, 2) @ by_state
-    ridge = DAMPING * normal[:, :6, :6].diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True)
+    ridge = _RIDGE * normal[:, :6, :6].diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True)
     normal = normal + torch.diag_embed(torch.cat([ridge.expand(-1, 6), torch.ones_like(state.coefficients)], dim=-1))
     pull = torch.cat([torch.zeros_like(residual[:, :6]), state.coefficients], dim=-1)
     wanted = (weighted * residual.unsqueeze(-1)).sum(1) - pull
