@@ -18,7 +18,7 @@ from steadyface.geometry.cameras import crop_intrinsics, project, transform
 from steadyface.metrics.frame_correctness import frame_errors, wrong_frames
 from steadyface.studio.condition_kinds import Disturbed, Take
 from steadyface.studio.conditions import Trial, disturb
-from steadyface.tracking.evidence import Evidence, frame_evidence, join_evidence
+from steadyface.tracking.evidence import Evidence, frame_evidence, join_evidence, picture_in_crop
 from steadyface.tracking.tracker import canonical_track
 from steadyface.types import FaceState
 
@@ -39,7 +39,7 @@ class SyntheticTake(NamedTuple):
 
 class Observed(NamedTuple):
     """A trial as the tracker saw it. evidence of T frames; wrong (T, 1 + R) bool, the frame's and its regions';
-    present (T,) bool; vertex_mm, reprojection (T, 1 + R); hidden (T,)."""
+    present (T,) bool; vertex_mm, reprojection (T, 1 + R); hidden (T,); the state."""
 
     evidence: Evidence
     wrong: Tensor
@@ -47,6 +47,9 @@ class Observed(NamedTuple):
     vertex_mm: Tensor
     reprojection: Tensor
     hidden: Tensor
+    latent: Tensor
+    rotation: Tensor
+    translation: Tensor
 
 
 def load_take(clip: Path, box: Sequence[float], regions: dict[str, Tensor]) -> SyntheticTake:
@@ -70,10 +73,10 @@ def observe(networks: Networks, clip: SyntheticTake, trial: Trial, frames: int =
     disturbed = disturb(clip.take, trial, frames)
     truth = _truth_of(clip.truth, disturbed)
     states, evidence = [], []
-    for image, intrinsics in _crops(clip, disturbed, truth, networks.encoder.image_size):
+    for image, intrinsics, picture in _crops(clip, disturbed, truth, networks.encoder.image_size):
         with torch.no_grad():
             prediction = networks.encoder.predict(image, intrinsics)
-        evidence.append(frame_evidence(*networks, image, intrinsics, prediction))
+        evidence.append(frame_evidence(*networks, image, intrinsics, prediction, picture))
         states.append(prediction.state)
     state = FaceState(*(torch.cat(parts) for parts in zip(*states, strict=True)))
     with torch.no_grad():
@@ -86,7 +89,7 @@ def observe(networks: Networks, clip: SyntheticTake, trial: Trial, frames: int =
     wrong = wrong_frames(errors, present)
     return Observed(
         join_evidence(evidence), wrong, present, errors.vertex_mm, errors.reprojection,
-        torch.from_numpy(disturbed.hidden),
+        torch.from_numpy(disturbed.hidden), *state,
     )  # fmt: skip
 
 
@@ -101,19 +104,22 @@ def _truth_of(truth: ClipTruth, disturbed: Disturbed) -> ClipTruth:
 
 def _crops(
     clip: SyntheticTake, disturbed: Disturbed, truth: ClipTruth, size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Crops (B, 3, S, S) and their K, batch after batch."""
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Crops (B, 3, S, S), their K, and where the picture lies in them, batch after batch."""
     images: list[Tensor] = []
     cameras: list[Tensor] = []
+    boxes: list[Box] = []
     left, top, width, height = clip.box
     for t, frame in enumerate(disturbed.frames):
         x, y = (float(value) for value in disturbed.shift[t])
         box = (left + x, top + y, width, height)
         images.append(torch.from_numpy(crop_image(frame, box, size)).permute(2, 0, 1).float().div_(255))
         cameras.append(crop_intrinsics(truth.intrinsics[t], torch.tensor(box), size))
+        boxes.append(box)
         if len(images) == BATCH or t == len(disturbed.source) - 1:
-            yield torch.stack(images), torch.stack(cameras)
-            images, cameras = [], []
+            picture = picture_in_crop(torch.tensor(boxes), size, frame.shape[1], frame.shape[0])
+            yield torch.stack(images), torch.stack(cameras), picture
+            images, cameras, boxes = [], [], []
 
 
 def save_observed(observed: Observed, path: Path) -> None:
@@ -122,7 +128,7 @@ def save_observed(observed: Observed, path: Path) -> None:
     evidence = {f"evidence_{name}": value.numpy() for name, value in observed.evidence._asdict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as stream:
-        np.savez(stream, **arrays, **evidence)  # type: ignore[arg-type]
+        np.savez(stream, **arrays, **evidence)
 
 
 def load_observed(path: Path) -> Observed:

@@ -12,6 +12,8 @@ Map:
     latents          latent_distance
     landmarks        landmark_nme
     evaluate_track   every geometric metric of a track against its truth, as a dict of names
+    frame_correctness  which frames and regions of a track are wrong
+    calibration      area under the ROC, expected calibration error, reliability of probabilities
     statistics       intervals over subjects, clips and seeds; differences, Holm, equivalence, share of a gap
     accumulate       what the classes share: float64 sums, added over batches and processes
 

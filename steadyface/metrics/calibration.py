@@ -29,11 +29,11 @@ def area_under_roc(score: ArrayLike, positive: ArrayLike) -> float:
 
 
 class Reliability(NamedTuple):
-    """What was said and what came, a bin each: stated and observed in [0, 1], count; (bins,) each."""
+    """What was said and what came, a bin each: stated and observed in [0, 1], cases; (bins,) each."""
 
     stated: NDArray[np.float64]
     observed: NDArray[np.float64]
-    count: NDArray[np.int64]
+    cases: NDArray[np.int64]
 
 
 def reliability(probability: ArrayLike, outcome: ArrayLike, bins: int = BINS) -> Reliability:
@@ -60,6 +60,6 @@ def expected_calibration_error(probability: ArrayLike, outcome: ArrayLike, bins:
     Arguments as ``reliability``; nan without cases.
     """
     found = reliability(probability, outcome, bins)
-    if not len(found.count):
+    if not len(found.cases):
         return float("nan")
-    return float((np.abs(found.stated - found.observed) * found.count).sum() / found.count.sum())
+    return float((np.abs(found.stated - found.observed) * found.cases).sum() / found.cases.sum())

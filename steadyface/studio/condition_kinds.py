@@ -14,7 +14,7 @@ from scipy.ndimage import uniform_filter1d
 from steadyface.capture.degradation import compress
 from steadyface.capture.video import VideoFrame
 from steadyface.studio.backgrounds import MARGIN_PX, paint_room
-from steadyface.studio.occluders import paint_occluder
+from steadyface.studio.occluders import Sprite, paint_occluder
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -131,7 +131,7 @@ def _covered(points: Floats, alpha: Floats, corner: NDArray[np.int64]) -> float:
     return float((alpha[place[inside, 1], place[inside, 0]] > 0.5).sum() / len(points))
 
 
-def _laid_over(frame: Pixels, sprite, corner: NDArray[np.int64]) -> Pixels:  # type: ignore[no-untyped-def]
+def _laid_over(frame: Pixels, sprite: Sprite, corner: NDArray[np.int64]) -> Pixels:
     height, width = frame.shape[:2]
     side = len(sprite.alpha)
     x0, y0 = max(int(corner[0]), 0), max(int(corner[1]), 0)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Grid = NDArray[np.float32]
+Grid = NDArray[np.floating]
 
 _EDGE_PX = 2.0  # width of the soft edge: a lens is never sharper at what is near to it
 

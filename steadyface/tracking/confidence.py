@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +29,9 @@ VERSION = 1
 
 SHIPPED = Path(__file__).with_name("confidence.json")
 
-_RIDGE = 1.0
-"""Weight of the coefficients' squares, in cases: neighbouring frames say nearly the same."""
+_RIDGE = 300.0
+"""Weight of the coefficients' squares, in cases. Chosen by fitting on one subject of the calibration and judging on
+the other: frames of a clip are alike, and so many count as few."""
 
 _LARGEST = 4.0
 """Deviations from the mean beyond which a feature says no more: what was never seen must not decide alone."""
@@ -78,8 +80,11 @@ def fit_logistic(
         return float(np.logaddexp(0.0, -margin).sum() + 0.5 * ridge * (values[:-1] ** 2).sum()), gradient
 
     found = minimize(loss, np.zeros(known.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 2000}).x
-    listed = (tuple(float(value) for value in numbers) for numbers in (mean, deviation, found[:-1]))
-    return Logistic(tuple(names), *listed, bias=float(found[-1]))
+    return Logistic(tuple(names), _listed(mean), _listed(deviation), _listed(found[:-1]), float(found[-1]))
+
+
+def _listed(numbers: Numbers) -> tuple[float, ...]:
+    return tuple(float(value) for value in numbers)
 
 
 def usual_evidence(evidence: Evidence) -> Evidence:
@@ -131,17 +136,22 @@ class Calibration:
         """Read what ``save`` wrote. Raises InputError where it is none, or of another version."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            models = [
-                Logistic(**{name: tuple(value) if isinstance(value, list) else value for name, value in part.items()})
-                for part in (content["frame_model"], content["region_model"], content["presence_model"])
-            ]
-            found = cls(*models, made=content["made"], version=int(content["version"]))
+            names = ("frame_model", "region_model", "presence_model")
+            frame, region, there = (_logistic(content[name]) for name in names)
+            found = cls(frame, region, there, str(content["made"]), int(content["version"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             got = f"{type(error).__name__}: {error}"
             raise InputError(path, "a confidence calibration", got, "make it again") from error
         if found.version != VERSION:
             raise InputError(path, f"version {VERSION}", str(found.version), "make it again")
         return found
+
+
+def _logistic(content: dict[str, Any]) -> Logistic:
+    """The model of what JSON holds of it. Raises KeyError or TypeError where something is missing."""
+    lists = (_listed(np.array(content[name], dtype=np.float64)) for name in ("mean", "deviation", "weights"))
+    mean, deviation, weights = lists
+    return Logistic(tuple(map(str, content["names"])), mean, deviation, weights, float(content["bias"]))
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from kornia.color import rgb_to_linear_rgb
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from steadyface.geometry.cameras import project, transform, view_direction
+from steadyface.geometry.cameras import NEAREST_DEPTH_MM, project, transform, view_direction
 from steadyface.geometry.contrast import box_sum, local_deviation, normalise_contrast
 from steadyface.geometry.texture_space import unwrap
 from steadyface.networks.encoder import Encoder, Prediction
@@ -29,15 +29,17 @@ NEAR_POINTS = 6
 
 
 class Evidence(NamedTuple):
-    """Of B frames, and of R regions each. Every field is (B,) or (B, R).
+    """Of B frames, and of R regions each. Every field is (B,) or (B, R), but latent (B, Z) and place (B, 3).
 
     residual: masked L1 of contrast-normalised textures over the lab's 95th percentile; correlation: of the two,
     in [-1, 1]; outside: share of the texels in view whose local residual is beyond the lab's range; coverage:
     share of the texels turned to the camera that lie in the picture; contrast: log of the observed over the
-    model's relative contrast; latent_distance: Mahalanobis norm over the square root of Z; doubt and misfit: the
-    points' own doubt, and their distance from where the state puts them, as shares of the crop's side; peak:
-    the highest cell of a point's heat map, mean over the points. nan where nothing can be said: no texel in
-    view, or an encoder without points.
+    model's relative contrast; latent_distance: Mahalanobis norm over the square root of Z; expression_mm: mean
+    distance of the decoded mesh from the mean mesh; turn: angle between the line of sight and the middle of the
+    lab's, radians; doubt and misfit: the points' own doubt, and their distance from where the state puts them, as
+    shares of the crop's side; peak: the highest cell of a point's heat map, mean over the points; latent: in
+    deviations of the lab's; place: of the head, x/z, y/z and log z. nan where nothing can be said: no texel in view,
+    or an encoder without points.
     """
 
     residual: Tensor
@@ -46,24 +48,25 @@ class Evidence(NamedTuple):
     coverage: Tensor
     contrast: Tensor
     latent_distance: Tensor
+    expression_mm: Tensor
+    turn: Tensor
     doubt: Tensor
     misfit: Tensor
     peak: Tensor
+    latent: Tensor
+    place: Tensor
     region_residual: Tensor
     region_correlation: Tensor
     region_outside: Tensor
     region_coverage: Tensor
     region_contrast: Tensor
+    region_expression_mm: Tensor
     region_doubt: Tensor
     region_misfit: Tensor
 
     def __getitem__(self, frames: slice | Tensor) -> Evidence:  # type: ignore[override]
         """Some of the frames."""
         return Evidence(*(getattr(self, name)[frames] for name in self._fields))
-
-
-FRAME_FIELDS = tuple(name for name in Evidence._fields if not name.startswith("region_"))
-REGION_FIELDS = tuple(name for name in Evidence._fields if name.startswith("region_"))
 
 
 def join_evidence(parts: list[Evidence]) -> Evidence:
@@ -74,7 +77,7 @@ def join_evidence(parts: list[Evidence]) -> Evidence:
 @torch.no_grad()
 def frame_evidence(
     statistics: SubjectStatistics, face_model: FaceModel, encoder: Encoder, image: Tensor, intrinsics: Tensor,
-    prediction: Prediction,
+    prediction: Prediction, picture: Tensor | None = None,
 ) -> Evidence:
     """The evidence of B frames, on the CPU.
 
@@ -83,6 +86,8 @@ def frame_evidence(
         image: (B, 3, S, S) sRGB crop in [0, 1].
         intrinsics: (B, 3, 3) of the crop.
         prediction: what the encoder said of the crops; its state may have been replaced since.
+        picture: (B, 4), where the picture lies in the crop, `picture_in_crop`: a crop that reaches beyond it is black
+            there, which is nothing that was seen. The whole crop where it is left out.
     """
     table, state = front_texels_of(face_model, statistics), prediction.state
     view = view_direction(state.rotation, state.translation)
@@ -93,12 +98,42 @@ def frame_evidence(
     if texture.shape[-1] != table.texel_map.size:
         texture = adaptive_avg_pool2d(texture, table.texel_map.size)
     limit = float(encoder.lab_residual[1]) or 1.0
-    by_texel = _texture_evidence(seen.texture, texture, front, front * seen.in_frame, table, limit)
-    distance = face_model.whiten(state.latent).norm(dim=-1) / state.latent.shape[-1] ** 0.5
+    inside = seen.in_frame
+    if picture is not None:
+        within = ((seen.pixels >= picture[:, None, :2]) & (seen.pixels <= picture[:, None, 2:])).all(-1, keepdim=True)
+        inside = inside * table.texel_map.scatter(within.to(inside))
+    by_texel = _texture_evidence(seen.texture, texture, front, front * inside, table, limit)
+    latent, translation = face_model.whiten(state.latent), state.translation
+    depth = translation[:, 2:].clamp(min=NEAREST_DEPTH_MM)
     by_point = _point_evidence(prediction.points, encoder.landmark_vertices, placed, intrinsics, image.shape[-1],
                                table, statistics)  # fmt: skip
-    found = Evidence(latent_distance=distance, **by_texel, **by_point)
+    moved = (vertices - statistics.vertex_mean).norm(dim=-1)
+    by_region = [moved[:, index].mean(1) for index in statistics.regions.values()]
+    found = Evidence(
+        latent=latent,
+        place=torch.cat([translation[:, :2] / depth, depth.log()], dim=1),
+        latent_distance=latent.norm(dim=-1) / latent.shape[-1] ** 0.5,
+        expression_mm=moved.mean(1),
+        region_expression_mm=torch.stack(by_region, dim=1) if by_region else moved[:, :0],
+        turn=torch.acos((view @ face_model.view_centre).clamp(-1.0, 1.0)),
+        **by_texel,
+        **by_point,
+    )
     return Evidence(*(values.cpu() for values in found))
+
+
+def picture_in_crop(box: Tensor, size: int, width: int, height: int) -> Tensor:
+    """Where a picture lies in its crops: the first and last column and row of pixel centres, in pixels of the crop.
+
+    Shapes: box (B, 4), x, y, w, h in pixels of a picture of width x height; crops of size x size -> (B, 4), left,
+    top, right, bottom.
+
+    >>> picture_in_crop(torch.tensor([[-10.0, 0.0, 40.0, 40.0]]), 40, 100, 20)
+    tensor([[ 10.,   0., 109.,  19.]])
+    """
+    low, scale = box[:, :2], size / box[:, 2:]
+    corners = box.new_tensor([[0.0, 0.0], [width - 1.0, height - 1.0]])
+    return ((corners + 0.5 - low[:, None]) * scale[:, None] - 0.5).flatten(1)
 
 
 def _texture_evidence(
@@ -128,7 +163,7 @@ def _texture_evidence(
     values = {
         "residual": means["residual"],
         "outside": means["outside"],
-        "correlation": means["product"] / (means["own"] * means["other"]).sqrt().clamp(min=1e-6),
+        "correlation": means["product"] / (means["own"] * means["other"]).sqrt().clamp(min=1e-3),
         "contrast": (relative / usual.clamp(min=1e-6)).log(),
         "coverage": count / (front.flatten(1) @ area.t()),
     }

@@ -73,12 +73,13 @@ def present(
 def _in_one_shot(chance: Tensor, time_s: Tensor, rule: PresenceRule) -> Tensor:
     found = _with_hysteresis(chance, rule)
     for part in _stretches(found):  # first what was lost for a moment: it may join two stretches into a long one
-        inner = 0 < part.start and part.stop < len(found)
+        inner = part.start > 0 and part.stop < len(found)
         short = _duration_s(time_s, part) < rule.shortest_lost_s
         if not found[part.start] and inner and short and float(chance[part].min()) >= rule.surely_absent:
             found[part] = True
     for part in _stretches(found):
-        if found[part.start] and _duration_s(time_s, part) < rule.shortest_found_s and len(found) > part.stop - part.start:
+        short = _duration_s(time_s, part) < rule.shortest_found_s
+        if found[part.start] and short and part.stop - part.start < len(found):  # a shot that is short is no flicker
             found[part] = False
     return found
 
@@ -102,7 +103,7 @@ def _stretches(values: Tensor) -> Iterator[slice]:
 
 
 def _duration_s(time_s: Tensor, part: slice) -> float:
-    """From the first frame of a stretch to the one after its last, which for the clip's last is as far as the one before."""
+    """From a stretch's first frame to the one after its last; after the clip's last, a first interval is added."""
     step = float(time_s[1] - time_s[0]) if len(time_s) > 1 else 0.0
     after = float(time_s[part.stop]) if part.stop < len(time_s) else float(time_s[-1]) + step
     return after - float(time_s[part.start])
