@@ -36,7 +36,6 @@ Root mean square over three synthetic subjects, two clips and two networks each 
 OUTLIER_DOUBTS = 2.0
 """A point found this many doubts away weighs half (Cauchy's weight)."""
 
-FEWEST_FRAMES = 1
 _Z95 = 1.959964
 _RIDGE = 1e-11
 """Of the pose's normal equations, of their mean diagonal: a head far away must be free in depth, or the ridge
@@ -93,7 +92,7 @@ def estimate_focal(
         InputError: no frame was seen.
     """
     pixels, doubt_px = observations.stacked()
-    if len(pixels) < FEWEST_FRAMES:
+    if len(pixels) == 0:
         remedy = "give --focal PX, or a clip in which the face is found"
         raise InputError("focal length", "frames in which the face is found", "none", remedy)
     pixels, weights = pixels.double(), doubt_px.double().square().reciprocal() / points.prior
@@ -111,7 +110,8 @@ def estimate_focal(
         if abs(change) < _CONVERGED:
             break
     reach = _Z95 / math.sqrt(curvature + precision)
-    return FocalEstimate(*(math.exp(log_focal + shift) for shift in (0.0, -reach, reach)), len(pixels))
+    low, high = math.exp(log_focal - reach), math.exp(log_focal + reach)
+    return FocalEstimate(math.exp(log_focal), low, high, len(pixels))
 
 
 def _intrinsics(log_focal: float, size: tuple[int, int]) -> Tensor:

@@ -100,7 +100,8 @@ def correct(
         near = (frames.time_s[:, None] - frames.time_s[keys[of_shot]]).abs().amin(1) < REACH_S
         chosen = (near & frames.found & (frames.shot == shot)).nonzero().flatten()
         reached.append(chosen)
-        states.append(_spread(frames, chosen, keys[of_shot], FaceState(*(part[of_shot] for part in target)), face_model))
+        wanted = FaceState(*(part[of_shot] for part in target))
+        states.append(_spread(frames, chosen, keys[of_shot], wanted, face_model))
     joined = FaceState(*(torch.cat(parts) for parts in zip(*states, strict=True)))
     return Correction(torch.cat(reached), joined, told)
 
@@ -140,10 +141,11 @@ def find_frames(frames: Frames, keyframes: Sequence[Keyframe]) -> list[int]:
     faults = list[InputError]()
     interval = float((times[1:] - times[:-1]).median()) if len(times) > 1 else math.inf
     for keyframe in keyframes:
-        number = keyframe.frame if keyframe.frame is not None else int((times - keyframe.time_s).abs().argmin())
-        inside = number < len(times)
-        if keyframe.frame is None:
-            inside = abs(float(times[number]) - float(keyframe.time_s or 0.0)) <= interval
+        if keyframe.frame is not None:
+            number, inside = keyframe.frame, keyframe.frame < len(times)
+        else:
+            apart = (times - float(keyframe.time_s or 0.0)).abs()
+            number, inside = int(apart.argmin()), float(apart.min()) <= interval
         if not inside:
             expected = f"one of {len(times)} frames, {float(times[0]):g} to {float(times[-1]):g} s"
             faults.append(InputError("keyframes", expected, keyframe.name, "correct its number or time"))

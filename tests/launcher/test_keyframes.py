@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from launcher.keyframes import (
-    ORIGIN, TRACK, UNCORRECTED, apply_to_folder, earlier_track, forget_origin, origin_of, remember_origin,
+    ORIGIN,
+    TRACK,
+    UNCORRECTED,
+    apply_to_folder,
+    earlier_track,
+    forget_origin,
+    origin_of,
+    remember_origin,
 )  # fmt: skip
 from launcher.tracking import Networks
 from steadyface.networks.component_model import ComponentFaceModel

@@ -88,7 +88,7 @@ def test_other_shots_and_lost_frames_are_the_same_bits(tracked) -> None:  # type
             assert torch.equal(before.nan_to_num(7.0), after.nan_to_num(7.0)), name
     assert not torch.equal(fixed.translation[39], wrong.translation[39])
     assert torch.equal(fixed.time_s, wrong.time_s) and torch.equal(fixed.found, wrong.found)
-    assert fixed.confidence[38].isnan() and fixed.texture_residual[38].isnan() and fixed.confidence[45] == wrong.confidence[45]
+    assert fixed.confidence[38].isnan() and fixed.texture_residual[38].isnan()
 
 
 def test_far_frames_of_a_long_shot_are_the_same_bits_and_nothing_jumps(tracked) -> None:  # type: ignore[no-untyped-def]
@@ -158,7 +158,8 @@ def test_keyframes_without_a_place_are_named_together(tracked) -> None:  # type:
 def test_the_kernel_is_a_covariance_and_one_at_the_keyframe() -> None:
     """Positive definite whatever the times and latents: else the process would not interpolate."""
     generator = torch.Generator().manual_seed(0)
-    time, appearance = torch.rand(30, generator=generator).double() * 3, torch.randn(30, 5, generator=generator).double()
+    time = 3 * torch.rand(30, generator=generator).double()
+    appearance = torch.randn(30, 5, generator=generator).double()
     kernel = spread_kernel(time, appearance, torch.arange(30), LATENT_SPREAD)
     assert torch.equal(kernel.diagonal(), torch.ones(30).double()) and torch.allclose(kernel, kernel.t())
     assert torch.linalg.eigvalsh(kernel).min() > 0
