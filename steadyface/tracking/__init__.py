@@ -13,6 +13,12 @@ Map:
     external       other trackers' results, read from a file
     landmark_track landmarks of a clip, and what they can be judged by
     residual       how well the model explains the picture, in texture space
+    evidence, front_texels          what a frame says of its own track: texture, points, coverage, by region
+    confidence, confidence_features how likely a frame and its regions are right, calibrated
+    presence       whether a face is there at all, in stretches
+    focal, focal_observations, point_model   the clip's focal length from the points found in its frames
+    keyframes      an artist's corrections spread over the take; keyframe_file: as they are written down;
+                   keyframe_state: solved from landmark points
     clip_evidence  textures unwrapped under given states, and what the source remembers
     overlay        the tracked face drawn over the frame
     heat_map       a number at each vertex as colour on the head
