@@ -97,4 +97,5 @@ def _head_and_picture(clip: ClipPrediction, pl_module: LightningModule) -> tuple
     statistics = subject_of(pl_module)
     rigid, mean = statistics.rigid_vertices.cpu(), statistics.vertex_mean.cpu()
     face = canonicalise(clip.vertices, clip.rotation, clip.translation, rigid, mean)
-    return face.vertices, project(face.in_camera(), clip.intrinsics.double())
+    # a crop that follows the head hides its motion: every frame is looked at through the first one's crop
+    return face.vertices, project(face.in_camera(), clip.intrinsics[:1].double().expand_as(clip.intrinsics))

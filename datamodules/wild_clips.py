@@ -22,6 +22,7 @@ from steadyface.capture.video import VideoInfo, probe
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import crop_intrinsics
 from steadyface.tracking.crop_path import CropPath, fixed_path
+from steadyface.tracking.track import runs_of
 from steadyface.types import ClipBatch
 
 logger = logging.getLogger(__name__)
@@ -204,6 +205,22 @@ class WildClips(pl.LightningDataModule):
         """Every frame of every clip in order, as windows of one frame; without a face, crops of where it was."""
         windows = torch.arange(len(self._time_s)).unsqueeze(1)
         return OrderedBatches(len(windows), self._settings.batch_size, lambda index: self._batch(windows[index]))
+
+    def val_dataloader(self) -> OrderedBatches[ClipBatch]:
+        """The frames with a face in order, one a window; ``clip`` numbers the stretches that no cut and no lost
+        face interrupts, which are the clips where nothing does."""
+        runs = [
+            (run, int(first))
+            for clip, first in zip(self.clip_infos, self._first, strict=True)
+            for run in runs_of(clip.crops.known, clip.crops.shot)
+        ]
+        place = torch.cat([torch.arange(run.start, run.stop) + first for run, first in runs])
+        stretch = torch.cat([torch.full((run.stop - run.start,), number) for number, (run, _) in enumerate(runs)])
+
+        def batch(index: Tensor) -> ClipBatch:
+            return self._batch(place[index].unsqueeze(1))._replace(clip=stretch[index])
+
+        return OrderedBatches(len(place), self._settings.batch_size, batch)
 
     def _windows(self, offsets_s: list[float]) -> Tensor:
         """(W, T) positions in the crops of all clips; no window spans two clips, or two shots of one."""

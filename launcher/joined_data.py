@@ -31,5 +31,5 @@ class ClipsBesideLab(LightningDataModule):
         return CombinedLoader({"clip": self._clips.train_dataloader(), "lab": lab}, "max_size_cycle")
 
     def val_dataloader(self) -> OrderedBatches[ClipBatch]:
-        """Every frame of the clips in order: what the callbacks watch, without truth."""
-        return self._clips.predict_dataloader()
+        """The frames with a face in order: what the callbacks watch, without truth."""
+        return self._clips.val_dataloader()

@@ -22,7 +22,8 @@ from steadyface.capture.video import probe
 from steadyface.errors import InputError
 
 NO_RESULT = {"folder", "clips", "workers", "processes", "in_memory"}
-LATER_SETTINGS: dict[str, Any] = {"follow": False}  # values that mean what a stage did before there was the setting: its hash stays
+# Values that mean what a stage did before there was the setting: its hash stays.
+LATER_SETTINGS: dict[str, Any] = {"follow": False}
 DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
 
 

@@ -19,12 +19,14 @@ from callbacks.tracking_video import TrackingVideo
 from callbacks.vertex_error import VertexError
 from datamodules.lab_captures import LabCaptures
 from datamodules.wild_clips import WildClips, WildClipsSettings
-from launcher.execution import execute
+from launcher.clip_way import Start, find_way
+from launcher.execution import execute, is_main_process
 from launcher.joined_data import ClipsBesideLab
 from launcher.outcome import ADAPTED
 from launcher.plan import DATA, Plan, locate
 from launcher.runs import RunRecord, Stage, StageResult
 from launcher.settings import Experiment, source_settings, to_yaml, variant_settings
+from launcher.tracking import load_tracker
 from launcher.training import prepare_process, train
 from lightning_modules.adaptation import WildAdaptation
 from lightning_modules.appearance import AppearanceTraining
@@ -33,6 +35,7 @@ from steadyface.capture.clip_truth import ClipTruth, truth_path
 from steadyface.errors import InputError
 from steadyface.studio.generate import generate_studio
 from steadyface.tracking.clip_evidence import Answers
+from steadyface.tracking.crop_path import CropPath
 from steadyface.types import SubjectStatistics
 
 LAB_MONITOR = "val/vertex_error_mm"  # over held-out segments and cameras
@@ -51,6 +54,7 @@ class StageRunner:
         self.studio_folder: Path | None = None
         self._resolved = to_yaml(experiment)
         self._answers: dict[Path, Answers] = {}
+        self._known_ways: dict[Path, list[CropPath]] = {}
 
     def run_studio(self, stage: Stage) -> StageResult:
         """Write the synthetic lab capture and clips into ``data/`` of the stage's folder."""
@@ -99,7 +103,8 @@ class StageRunner:
             module = WildAdaptation(settings, str(source), labels, self._answers.setdefault(source, {}))
             check_crop_size(self.experiment.clips, module.learner.image_size, source)
             self._check_capture(module.statistics, source)
-            data = ClipsBesideLab(WildClips(self._clip_settings, seed), self.lab, settings.lab_batch, seed)
+            clips = WildClips(self._clip_settings, seed, self._ways(source, folder))
+            data = ClipsBesideLab(clips, self.lab, settings.lab_batch, seed)
             # A row of the table that is meant to fail shall be seen failing; an adaptation shall not.
             guard = CollapseGuard(action="stop" if variant == ADAPTED else "flag")
             # Labels alone do not look at the clip's textures: nothing says how much of the face is in the picture.
@@ -140,6 +145,23 @@ class StageRunner:
     def _clip_settings(self) -> WildClipsSettings:
         clips = [str(locate(clip, self.studio_folder)) for clip in self.experiment.clips.clips]
         return replace(self.experiment.clips, clips=clips)
+
+    def _ways(self, source: Path, folder: Path) -> list[CropPath]:
+        """Where the head goes in each clip, as the source network sees it; none where one box is for all frames.
+
+        Every row from the same source takes the same crops; they are kept beside the checkpoint, to be looked at.
+        """
+        clips = self._clip_settings
+        if not clips.follow:
+            return []
+        if source not in self._known_ways:
+            networks = load_tracker(source)
+            start = Start(clips.box)
+            self._known_ways[source] = [find_way(Path(clip), networks, start, clips.focal_px)[0] for clip in clips.clips]
+        if is_main_process():
+            for number, way in enumerate(self._known_ways[source]):
+                way.save(folder / "crops" / f"{number}.npz")
+        return self._known_ways[source]
 
     def _train(
         self,
