@@ -154,6 +154,9 @@ def test_memory_stays_and_different_frames_are_kept() -> None:
     assert len(observations) == len(kept) == 16
     assert set(range(202, 210)) <= kept
     assert observations.stacked()[0].shape == (16, 24, 2)
+    before = observations.time_s
+    observations.add(*(part[4] for part in observations.stacked()), 99.0)  # what is there already brings nothing
+    assert observations.time_s == before
 
 
 def test_points_of_a_crop_lie_where_the_crop_was_cut() -> None:
