@@ -6,21 +6,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steadyface.capture.check import FAULT, check_path, require_whole_png
-from steadyface.capture.video import VideoWriter
+from steadyface.capture.capture_check import require_whole_png
+from steadyface.capture.check import check_path, is_clip
+from steadyface.capture.finding import Finding, format_findings
 from steadyface.errors import InputError
 
 
-def faults(findings: list[str]) -> list[str]:
-    return [line for line in findings if line.startswith(FAULT)]
+def faults(findings: list[Finding]) -> list[str]:
+    return [finding.figure for finding in findings if finding.mark == "fault"]
+
+
+def lines(findings: list[Finding]) -> list[str]:
+    return [finding.figure for finding in findings if finding.mark == "ok"]
 
 
 def test_a_whole_capture_has_no_fault(capture_folder: Path) -> None:
     findings = check_path(capture_folder)
     assert faults(findings) == []
-    assert findings[0] == "2 segments, 3 usable instants, 2 cameras, 6 views"
-    assert "1 cameras with lens distortion, which will be undone" in findings
-    assert "4 vertices, 2 triangles" in findings
+    assert lines(findings)[0] == "2 segments, 3 usable instants, 2 cameras, 6 views"
+    assert "1 cameras with lens distortion, which will be undone" in lines(findings)
+    assert "4 vertices, 2 triangles" in lines(findings)
 
 
 def test_every_fault_is_listed_not_only_the_first(capture_folder: Path) -> None:
@@ -39,7 +44,7 @@ def test_every_fault_is_listed_not_only_the_first(capture_folder: Path) -> None:
     assert any("a whole PNG image" in line for line in faults(findings))
     assert any("4 vertices" in line for line in faults(findings))
     assert any("NaN" in line for line in faults(findings))
-    assert any(line.startswith("passed over: 1 views without a texture") for line in findings)
+    assert any(line.startswith("passed over: 1 views without a texture") for line in lines(findings))
 
 
 def test_a_capture_that_cannot_be_read_is_a_fault(capture_folder: Path) -> None:
@@ -54,14 +59,31 @@ def test_whole_png(capture_folder: Path, tmp_path: Path) -> None:
         require_whole_png(tmp_path / "a.png")
 
 
-def test_clips(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "a.mp4", 32, 16, 25) as writer:
-        for time_s in (0.0, 0.04, 0.08, 0.2):
-            writer.write(np.zeros((16, 32, 3), np.uint8), time_s)
-    findings = check_path(tmp_path / "a.mp4")
-    assert findings[0].startswith("h264 32 x 16 pixels, 4 frames, 0.20 s")
-    assert findings[1].startswith("variable frame rate: 40.0 to 120.0 ms")
+def test_a_clip_that_cannot_be_opened_and_nothing_at_all(tmp_path: Path) -> None:
     (tmp_path / "b.mp4").write_bytes(b"")
-    assert len(faults(check_path(tmp_path / "b.mp4"))) == 1
+    (fault,) = check_path(tmp_path / "b.mp4")
+    assert fault.mark == "fault" and "an empty file" in fault.figure
     with pytest.raises(InputError, match="nothing there"):
         check_path(tmp_path / "absent.mp4")
+
+
+def test_a_folder_of_images_is_a_clip_and_one_with_cameras_a_capture(capture_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(3):
+        Image.fromarray(np.full((32, 48, 3), 60 * index, np.uint8)).save(folder / f"{index}.png")
+    (folder / "fps.txt").write_text("30")
+    assert is_clip(folder) and not is_clip(capture_folder)
+    found = {finding.name: finding for finding in check_path(folder, (4.0, 4.0, 20.0, 20.0))}
+    assert found["frames"].figure.startswith("3 in 0.07 s")
+
+
+def test_lines_are_aligned_and_remedies_stand_below() -> None:
+    told = format_findings(
+        [Finding("face", "ok", "found", "95%", "not told"), Finding("face size", "warning", "12 px", "30 px", "go nearer")]
+    )
+    assert told.splitlines() == [
+        "ok       face       found (limit: 95%)",
+        "warning  face size  12 px (limit: 30 px)",
+        "                    -> go nearer",
+    ]
