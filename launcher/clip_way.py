@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,13 +20,15 @@ from steadyface.capture.face_choice import LARGEST, FaceChoice
 from steadyface.capture.mediapipe_finder import has_mediapipe, open_mediapipe_finder
 from steadyface.capture.video import VideoFrame, VideoInfo, probe, read_frames
 from steadyface.errors import InputError
-from steadyface.tracking.crop_path import CropPath
+from steadyface.tracking.crop_path import CropPath, fixed_path
 from steadyface.tracking.focal import estimate_focal
 from steadyface.tracking.focal_observations import FocalObservations
 from steadyface.tracking.follower import DetectedHeads, FaceFollower, GivenBox, HeadFinder
 from steadyface.tracking.point_model import lab_points
 from steadyface.tracking.sighting import Sighter
 from steadyface.tracking.two_passes import follow_clip
+
+logger = logging.getLogger(__name__)
 
 
 class Focal(NamedTuple):
@@ -66,6 +69,9 @@ def find_way(clip: Path, networks: Networks, start: Start, focal_px: float = 0.0
         finder = _finder(clip, info, start, opened)
         frames = with_progress(read_frames(clip), info.frame_count, f"{clip.name}: following")
         crops = follow_clip(frames, FaceFollower(sighter, finder), observations)
+    if start.box and not bool(crops.known.any()):
+        logger.warning("%s: the encoder sees no head near the box, nor elsewhere; the box is taken as it is", clip)
+        crops = fixed_path(crops.time_s, square_box(clip, list(start.box), info), crops.shot)
     crops.filled(clip)  # raises where no frame shows a head
     focal = focal or estimated_focal(observations, networks, info, guess)
     return replace(crops, focal_px=focal.px), focal
