@@ -12,7 +12,8 @@ MODEL, MEDIAPIPE = "model", "mediapipe"
 
 
 def track_words(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("clip", type=Path, metavar="CLIP", help="a video, a folder of images; with --live a source")
+    # a text: as a path, an address would lose a slash
+    parser.add_argument("clip", metavar="CLIP", help="a video, a folder of images; with --live a source")
     parser.add_argument("--run", type=Path, help="an experiment's or a stage's folder, or a checkpoint")
     where = parser.add_argument_group("where the face is; without a word, it is looked for")
     where.add_argument("--box", metavar="X,Y,W,H", help="the head in the first upright frame, pixels")
@@ -39,16 +40,16 @@ def track_words(parser: argparse.ArgumentParser) -> None:
 def track(arguments: argparse.Namespace) -> None:
     """Choose the way that the words ask for, and refuse words that do not go together."""
     check_words_together(arguments)
-    out = arguments.out or Path("tracked", arguments.clip.stem or "live")
+    out = arguments.out or Path("tracked", "live" if arguments.live else Path(arguments.clip).stem)
     if arguments.tracker == MEDIAPIPE:
         from launcher.generic_tracking import track_with_mediapipe
 
-        track_with_mediapipe(arguments.clip, out)
+        track_with_mediapipe(Path(arguments.clip), out)
     elif arguments.live:
         from launcher.live import track_live
 
         track_live(
-            str(arguments.clip), arguments.run, parse_box(arguments.box), arguments.focal, out, arguments.filter,
+            arguments.clip, arguments.run, parse_box(arguments.box), arguments.focal, out, arguments.filter,
             seconds=arguments.seconds, stream_json=arguments.stream_json,
         )  # fmt: skip
     else:
@@ -66,7 +67,7 @@ def track_whole(arguments: argparse.Namespace, out: Path) -> None:
         focal_px=arguments.focal, filter=arguments.filter, formats=[word for word in arguments.write.split(",") if word],
         shapes=arguments.shapes, overlay=not arguments.no_overlay, keyframes=arguments.keyframes,
     )  # fmt: skip
-    track_to_files(arguments.clip, arguments.run, options, out)
+    track_to_files(Path(arguments.clip), arguments.run, options, out)
 
 
 def check_words_together(arguments: argparse.Namespace) -> None:

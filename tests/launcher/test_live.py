@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from launcher.cli import main
 from launcher.live import LiveTracker, ended_by_signals, run_live, track_live
 from launcher.live_meter import LiveMeter
 from launcher.tracking import Networks
@@ -274,15 +275,29 @@ def test_a_signal_ends_it_normally(tmp_path, number) -> None:
 
 def test_from_a_checkpoint_a_stream_without_a_face_says_so(networks, tmp_path, capsys) -> None:
     """The whole command with untrained networks, which see no face in a test picture."""
-    weights = {f"face_model.{name}": value for name, value in networks.face_model.state_dict().items()}
-    weights |= {f"encoder.{name}": value for name, value in networks.encoder.state_dict().items()}
-    torch.save({"networks": describe_networks(*networks), "state_dict": weights}, tmp_path / "last.ckpt")
+    save(networks, tmp_path / "last.ckpt")
     name = f"lavfi:testsrc=size={WIDTH}x{HEIGHT}:rate=30:duration=0.2"
     with pytest.raises(InputError, match=r"expected a face, got none in \d+ frames"):
         track_live(name, tmp_path / "last.ckpt", [], 0.0, tmp_path / "out", "one_euro")
     track = Track.load(tmp_path / "out" / "track.npz")
     assert not track.found.any() and track.latent.shape[1] == 4
     assert float(track.intrinsics[0, 0, 0]) == pytest.approx(1.2 * WIDTH)
+
+
+def save(networks: Networks, path: Path) -> Path:
+    """A checkpoint as a stage writes it."""
+    weights = {f"face_model.{name}": value for name, value in networks.face_model.state_dict().items()}
+    weights |= {f"encoder.{name}": value for name, value in networks.encoder.state_dict().items()}
+    torch.save({"networks": describe_networks(*networks), "state_dict": weights}, path)
+    return path
+
+
+def test_the_command_gives_an_address_on_as_it_is(networks, tmp_path, capsys) -> None:
+    words = ["--run", str(save(networks, tmp_path / "last.ckpt")), "--out", str(tmp_path / "out")]
+    assert main(["track", "--live", "tcp://127.0.0.1:9", *words]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and said[0].startswith("steadyface: tcp://127.0.0.1:9: expected a stream of video")
+    assert not (tmp_path / "out").exists()
 
 
 def test_faults_are_found_before_anything_is_loaded(tmp_path) -> None:
