@@ -44,7 +44,7 @@ class Spread(NamedTuple):
     alike_unit: float
 
 
-LATENT_SPREAD = Spread(near_s=0.12, alike=0.4, alike_s=5.0, alike_unit=0.6)
+LATENT_SPREAD = Spread(near_s=0.09, alike=0.4, alike_s=0.5, alike_unit=0.6)
 POSE_SPREAD = Spread(near_s=0.25, alike=0.3, alike_s=5.0, alike_unit=0.2)
 
 

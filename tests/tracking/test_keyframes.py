@@ -104,6 +104,17 @@ def test_far_frames_of_a_long_shot_are_the_same_bits_and_nothing_jumps(tracked) 
     assert (change[1:] - change[:-1]).abs().max() < change[10] / 3 and change[10] == change.max()
 
 
+def test_the_correction_has_faded_where_its_reach_ends(tracked) -> None:  # type: ignore[no-untyped-def]
+    """A head that does not turn: every frame is alike, and ten seconds on the pose would still be moved."""
+    still = take(tracked)
+    still = replace(still, time_s=still.time_s * 10, rotation=torch.eye(3).repeat(FRAMES, 1, 1))
+    moved = still.translation[2] + torch.tensor([20.0, 0.0, 0.0])
+    fixed = fix(tracked, still, Keyframe(2, None, translation=moved))
+    change = (fixed.translation - still.translation)[:, 0]
+    assert change[2] == 20.0 and change[12] > 2.0  # 3.3 s on
+    assert 0.0 < change[31] < 0.01 and (change[32:40] == 0.0).all()  # 9.7 s and 10 s on
+
+
 def test_points_are_met_and_bring_the_state_back(tracked) -> None:  # type: ignore[no-untyped-def]
     truth, wrong = take(tracked), take(tracked, 1.0)
     fixed = fix(tracked, wrong, clicks(truth, 12))
@@ -165,8 +176,8 @@ def test_the_kernel_is_a_covariance_and_one_at_the_keyframe() -> None:
     assert torch.linalg.eigvalsh(kernel).min() > 0
     for row, key in ((3, 7), (0, 29)):
         apart = float((time[row] - time[key]).abs())
-        scaled = 3**0.5 * apart / 0.12
+        scaled = 3**0.5 * apart / 0.09
         unlike = float((appearance[row] - appearance[key]).norm()) / 0.6
         near = (1 + scaled) * torch.tensor(-scaled).exp()
-        far = torch.tensor(-0.5 * (apart / 5) ** 2 - 0.5 * unlike**2).exp()
+        far = torch.tensor(-0.5 * (apart / 0.5) ** 2 - 0.5 * unlike**2).exp()
         assert float(kernel[row, key]) == pytest.approx(float(0.6 * near + 0.4 * far), abs=1e-6)
