@@ -120,3 +120,9 @@ def test_head_angles_have_the_signs_that_are_documented() -> None:
     assert (down @ front)[1] > 0 and pitch.round(3).tolist() == [0.0, 30.0, 0.0]
     tipped, roll = turned("z", -30.0)
     assert (tipped @ top)[0] < 0 and roll.round(3).tolist() == [0.0, 0.0, 30.0]
+
+
+def test_head_angles_are_applied_roll_first_then_pitch_then_yaw() -> None:
+    turns = (("y", -40), ("x", 20), ("z", -10))  # about OpenCV's axes, of which y and z point the other way
+    yaw, pitch, roll = (Rotation.from_euler(axis, angle, degrees=True).as_matrix() for axis, angle in turns)
+    assert head_turn((yaw @ pitch @ roll)[None])[0].round(3).tolist() == [40.0, 20.0, 10.0]
