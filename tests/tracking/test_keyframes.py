@@ -145,6 +145,21 @@ def test_a_point_alone_moves_the_head_and_hardly_bends_it(tracked) -> None:  # t
     assert rotation_angles_deg(fixed.rotation[12:13], track.rotation[12:13]) < 3.0
 
 
+def test_a_doubtful_point_pulls_as_its_doubt_and_the_prior_say(tracked) -> None:  # type: ignore[no-untyped-def]
+    """What is left of a small offset is d^2 / (d^2 + s^2), for a doubt d and the s of the prior, in pixels."""
+    track = take(tracked)
+    keyframe = replace(clicks(track, 12), vertices=VERTICES[:1])
+    pixels = keyframe.pixels[:1] + torch.tensor([1.0, 0.0])
+
+    def left(doubt: float) -> float:
+        fixed = fix(tracked, track, replace(keyframe, pixels=pixels, doubt_px=doubt))
+        return float((pixels - project(fixed.camera_vertices()[12:13, VERTICES[:1]], CAMERA[None])[0])[0, 0])
+
+    squared = 40.0**2 * (1 / left(40.0) - 1)
+    assert 20.0**2 < squared < 80.0**2  # 5 % of the depth are 31 px, and a turn adds to it
+    assert left(80.0) == pytest.approx(80.0**2 / (80.0**2 + squared), rel=0.02)
+
+
 def test_a_state_given_in_part_leaves_the_rest(tracked) -> None:  # type: ignore[no-untyped-def]
     track = take(tracked)
     moved = track.translation[12] + torch.tensor([3.0, 0.0, 0.0])
