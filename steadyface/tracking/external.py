@@ -41,8 +41,8 @@ class ExternalResult:
     """What a file of another tracker holds, its shapes and numbers checked; float64, T frames.
 
     Shapes: vertices (T, N, 3) mm, in the head frame where rotation (T, 3, 3) and translation (T, 3)
-    mm are there, else in the camera frame; or landmarks (T, L, 2) pixels of the full frame, with
-    vertex_index (L,) long; time_s (T,).
+    mm are there, else in the camera frame; or landmarks (T, L, 2) pixels of the full frame, all nan in
+    frames without a face, with vertex_index (L,) long; time_s (T,).
     """
 
     path: Path
@@ -59,7 +59,8 @@ def read_external(path: Path) -> ExternalResult:
 
     Raises:
         InputError: for a file that is missing, no npz, or pickled; for neither or both of vertices and
-            landmarks; for wrong shapes or types, differing numbers of frames, and nan or infinite values.
+            landmarks; for wrong shapes or types, differing numbers of frames, and nan or infinite values
+            but for landmarks that are all nan in a frame, which has no face then.
     """
     arrays = _read_arrays(path)
     given = [name for name in ("vertices", "landmarks") if name in arrays]
@@ -139,8 +140,16 @@ def _checked(path: Path, name: str, values: NDArray[np.generic]) -> Tensor:
         raise InputError(path, f"{name} as floating-point numbers", str(values.dtype), _REMEDY)
     numbers = np.asarray(values, dtype=np.float64)
     bad = np.asarray(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1))
+    if name == "landmarks":
+        lost = np.isnan(numbers).reshape(len(numbers), -1).all(axis=1)
+        if lost.all():
+            raise InputError(path, "landmarks in some frame", "nan in all of them", "track a clip that shows a face")
+        bad &= ~lost
     if bad.any():
         got = f"nan or infinite values in {int(bad.sum())} of {len(bad)} frames, the first of them {int(bad.argmax())}"
+        if name == "landmarks":
+            remedy = "write nan for all landmarks of a frame without a face"
+            raise InputError(path, "landmarks that are all finite or all nan in a frame", got, remedy)
         raise InputError(path, f"finite {name} in every frame", got, "track the clip without gaps")
     return torch.from_numpy(numbers)
 

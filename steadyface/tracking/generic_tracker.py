@@ -7,8 +7,8 @@ project learns from it.
 
 from __future__ import annotations
 
+import logging
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from steadyface.capture.mediapipe_finder import has_mediapipe
 from steadyface.capture.video import probe, read_frames
 from steadyface.errors import InputError
 from steadyface.tracking.landmark_track import LandmarkTrack
+
+logger = logging.getLogger(__name__)
 
 LANDMARKS = 478  # of FaceMesh with its attention model: 468 of the skin, 10 of the irises
 
@@ -28,35 +31,39 @@ def track_landmarks(clip: Path) -> LandmarkTrack:
     """Track every frame of a clip in MediaPipe's video mode, the largest face it finds.
 
     Returns:
-        the landmarks; nan in frames without a face.
+        the landmarks; nan in frames without a face. Of a clip whose end is missing, what is there.
 
     Raises:
-        InputError: MediaPipe is not installed, or the clip cannot be read.
+        InputError: MediaPipe is not installed, or not one frame of the clip can be read.
     """
-    require_mediapipe()
+    require_mediapipe(clip)
     os.environ.setdefault("GLOG_minloglevel", "2")  # its start-up lines are no news to a user
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
     points, times = [], []
-    total = probe(clip).frame_count or None
+    total = probe(clip, partial=True).frame_count or None
     with (
         FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True) as mesh,
         tqdm(total=total, desc="generic tracker", unit="frame", disable=None) as bar,
     ):
-        for frame in read_frames(clip):
-            points.append(_landmarks(mesh, frame.image))
-            times.append(frame.time_s)
-            bar.update()
+        try:
+            for frame in read_frames(clip):
+                points.append(_landmarks(mesh, frame.image))
+                times.append(frame.time_s)
+                bar.update()
+        except InputError as error:
+            if not points:
+                raise
+            logger.warning("%s; what was tracked until there is kept", error)
     return LandmarkTrack(torch.from_numpy(np.stack(points)), torch.tensor(times, dtype=torch.float64))
 
 
-def require_mediapipe() -> None:
-    """Raises InputError where MediaPipe is not installed."""
-    if find_spec("mediapipe") is None:
-        raise InputError(
-            "generic_tracker", "MediaPipe", "an environment without it",
-            "run `make detector`, or leave generic_tracker out of evaluation.baselines",
-        )  # fmt: skip
+def require_mediapipe(clip: Path | None = None) -> None:
+    """Raises InputError where MediaPipe is not installed; of a clip, or of an experiment that asks for the row."""
+    if has_mediapipe():
+        return
+    remedy = "run `make detector`" + ("" if clip else ", or leave generic_tracker out of evaluation.baselines")
+    raise InputError(clip or "generic_tracker", "MediaPipe, to track it", "an environment without it", remedy)
 
 
 def _landmarks(mesh: Any, image: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -13,11 +13,7 @@ from torch import Tensor
 
 from steadyface.metrics.evaluate_track import JudgedFace
 from steadyface.metrics.geometry_errors import reprojection_error_px
-from steadyface.metrics.stability import (
-    AccelerationPxS2,
-    StabilityRatio,
-    acceleration_error_px_s2,
-)
+from steadyface.metrics.stability import AccelerationErrorPxS2, AccelerationPxS2, StabilityRatio
 
 _SHORTEST = 3  # frames in a row that an acceleration needs
 
@@ -73,17 +69,21 @@ def landmark_metrics(track: LandmarkTrack, true: JudgedFace | None = None) -> di
 
     Returns:
         acceleration_px_s2 and stability_ratio_picture, over runs of found frames, and frames_without_face;
-        against the truth at the same vertices, reprojection_error_px and acceleration_error_px_s2.
+        against the truth at the same vertices, reprojection_error_px and acceleration_error_px_s2, over the
+        same frames.
     """
     values = {"frames_without_face": float((~track.found).sum())}
-    acceleration, ratio = AccelerationPxS2(), StabilityRatio()
+    found = track.found
+    acceleration, ratio, error = AccelerationPxS2(), StabilityRatio(), AccelerationErrorPxS2()
     for run in track.runs():
         acceleration.update(track.points[run], track.time_s[run])
         ratio.update(track.points[run])
         values["acceleration_px_s2"] = float(acceleration.compute())
         values["stability_ratio_picture"] = float(ratio.compute())
-    if true is not None and track.vertex_index is not None:
+    if true is not None and track.vertex_index is not None and bool(found.any()):
         picture = true.picture[:, track.vertex_index]
-        values["reprojection_error_px"] = float(reprojection_error_px(track.points, picture))
-        values["acceleration_error_px_s2"] = float(acceleration_error_px_s2(track.points, picture, track.time_s))
+        values["reprojection_error_px"] = float(reprojection_error_px(track.points[found], picture[found]))
+        for run in track.runs():
+            error.update(track.points[run], picture[run], track.time_s[run])
+            values["acceleration_error_px_s2"] = float(error.compute())
     return values

@@ -13,9 +13,9 @@ from pytorch3d.transforms import so3_exp_map
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import transform
-from steadyface.metrics.evaluate_track import evaluate_track
+from steadyface.metrics.evaluate_track import evaluate_track, judged_face
 from steadyface.tracking.external import external_track, read_external
-from steadyface.tracking.landmark_track import LandmarkTrack
+from steadyface.tracking.landmark_track import LandmarkTrack, landmark_metrics
 from steadyface.tracking.track import Track
 
 FULL = torch.tensor([[620.0, 0.0, 239.5], [0.0, 620.0, 319.5], [0.0, 0.0, 1.0]])
@@ -79,6 +79,20 @@ def test_landmarks_keep_their_vertices(tracked, tmp_path: Path) -> None:
     np.testing.assert_allclose(track.points.numpy(), points)
 
 
+def test_frames_without_a_face_are_scored_over_the_others(tracked, tmp_path: Path) -> None:
+    truth = truth_of(tracked)
+    true, index = judged_face(truth, tracked.statistics.rigid_vertices, tracked.statistics.vertex_mean), [3, 1, 2]
+    points = true.picture[:, index].numpy() + np.array([3.0, 4.0])
+    points[4] = np.nan
+    file = saved(tmp_path, landmarks=points, vertex_index=np.array(index), time_s=TIME.numpy())
+    track = external_track(read_external(file), tracked.statistics, TIME, FULL)
+    assert isinstance(track, LandmarkTrack) and track.found.tolist() == [frame != 4 for frame in range(FRAMES)]
+    values = landmark_metrics(track, true)
+    assert values["frames_without_face"] == 1 and values["reprojection_error_px"] == pytest.approx(5.0)
+    assert values["acceleration_error_px_s2"] == pytest.approx(0.0, abs=1e-6)
+    assert all(np.isfinite(value) for value in values.values())
+
+
 MESH, POINTS = np.zeros((FRAMES, 5, 3)), np.zeros((FRAMES, 4, 2))
 TURNS, PLACES = np.tile(np.eye(3), (FRAMES, 1, 1)), np.zeros((FRAMES, 3))
 
@@ -101,7 +115,8 @@ def holed(values: np.ndarray) -> np.ndarray:
         ({"landmarks": POINTS.astype(str)}, "floating-point numbers, got <U"),
         ({"vertices": MESH.astype(object)}, "pickled objects, which are not opened"),
         ({"vertices": holed(MESH)}, "nan or infinite values in 2 of 8 frames, the first of them 2"),
-        ({"landmarks": holed(POINTS)}, "finite landmarks in every frame, got nan or infinite values in 2 of 8"),
+        ({"landmarks": holed(POINTS)}, "all finite or all nan in a frame, got nan or infinite values in 2 of 8"),
+        ({"landmarks": POINTS * np.nan}, "landmarks in some frame, got nan in all of them"),
         ({"vertices": MESH, "time_s": np.arange(7.0)}, "the same number of frames in each array"),
         ({"vertices": MESH, "rotation": TURNS}, "rotation and translation, or neither"),
         ({"vertices": MESH, "rotation": 2 * TURNS, "translation": PLACES}, "other matrices in 8 frames, the first"),
