@@ -8,14 +8,14 @@ washed out by a flash) are passed over: the next clear one is compared with the 
 or two frames is no cut.
 
 What a threshold on the strangers can do, as measured: two poses in one room have 0.2 to 0.4 of them, motion three times
-as fast as that of a talking head 0.02 at most, six times as fast 0.06.
+as fast as that of a talking head 0.02 at most, six times as fast 0.06. A jump that is no further than fast motion, a
+tenth of the picture before the same background, may pass for it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,8 @@ _ALIKE = 0.65  # correlation below which two blocks are strangers
 _CLEAR = 0.15  # share of usable blocks below which a frame is passed over
 _FEW = 0.8  # share of usable blocks below which strangers count less: what comes up on an empty wall is no cut
 _BLOWN, _BLOWN_S = 0.25, 0.2  # so much more of the frame saturated: a flash, unless it stays so long
-_LIMIT, _SLOW_LIMIT = 0.07, 0.5  # share of strangers that makes a cut, between close frames and at 1 s apart
+_LIMIT, _SLOW_LIMIT = 0.05, 0.5  # share of strangers that makes a cut where all was still; close frames, and 1 s apart
+_UNKNOWN = 0.03  # taken for the share just before where nothing came before
 _CLOSE_S, _FAR_S = 0.25, 1.0
 _REFERENCES, _RECENT = 3, 10
 
@@ -80,7 +81,7 @@ class CutDetector:
         last = self._references[-1]
         if now.saturated > last.saturated + _BLOWN and time_s - last.time_s < _BLOWN_S:
             return False
-        limit = _limit(time_s - last.time_s) + 2 * (median(self._recent) if self._recent else 0.0)
+        limit = _limit(time_s - last.time_s) + 1.5 * max(self._recent, default=_UNKNOWN)
         # the older ones only where the last one may be what was odd
         share = 1.0
         for reference in reversed(self._references):
