@@ -30,7 +30,7 @@ def draw_reliability(curves: dict[str, Reliability], scores: dict[str, dict[str,
                 f"calibration error {found['expected_calibration_error']:.3f}\n"
                 f"{int(curve.cases.sum())} {name}, {len(curve.cases)} bins of equal mass"
             )
-            axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", color=MUTED)
+            axes.text(0.97, 0.04, text, transform=axes.transAxes, ha="right", va="bottom", color=MUTED)
             axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
             axes.set(xlabel="confidence stated", ylabel="share that was right")
         (path,) = save_drawing(Drawing("confidence", figure, (".png",)), folder)

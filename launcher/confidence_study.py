@@ -26,6 +26,7 @@ from launcher.tracking import Networks, load_tracker
 from steadyface.errors import InputError
 from steadyface.metrics.calibration import area_under_roc, expected_calibration_error, reliability
 from steadyface.studio.conditions import CALIBRATION, TEST, Trial
+from steadyface.studio.occluders import SHAPES
 from steadyface.tracking.confidence import Calibration, Logistic, fit_logistic, usual_evidence
 from steadyface.tracking.confidence_features import frame_features, region_features
 from steadyface.tracking.presence import FEATURES, presence_features, present
@@ -33,6 +34,16 @@ from steadyface.tracking.presence import FEATURES, presence_features, present
 ROWS = ("source", ADAPTED)
 FOREIGN = tuple(CALIBRATION[place] for place in (0, 3, 12, 22))
 """Of a face that the model does not know: what presence, and no confidence, learns from."""
+
+GROUPS = {
+    "occluders": frozenset(SHAPES),
+    "cuts": frozenset({"jump", "cut_to_room", "cut_to_card", "covered_lens", "leave"}),
+    "light": frozenset({"exposure", "white_balance", "flicker"}),
+    "image_quality": frozenset({"motion_blur", "low_resolution", "noise", "compression"}),
+}
+"""Conditions that are scored together, beside all of them."""
+
+_PRESENCE_RIDGE = 10.0
 
 
 class Job(NamedTuple):
@@ -120,13 +131,12 @@ def fit(trials: Sequence[Observed], foreign: Sequence[Observed], made: str) -> C
 
 
 def _fit_presence(trials: Sequence[Observed]) -> Logistic:
-    """From faces in plain view and no face at all; what is half hidden is neither."""
+    """From faces in plain view and no face that can be seen; what is half hidden is neither."""
     features = np.concatenate([presence_features(trial.evidence) for trial in trials])
     there = np.concatenate([trial.present.numpy() for trial in trials])
     plain = np.concatenate([trial.hidden.numpy() <= 0.2 for trial in trials])
-    gone = np.concatenate([trial.hidden.numpy() >= 0.95 for trial in trials])
-    chosen = (there & plain) | (~there & gone)
-    return fit_logistic(features[chosen], there[chosen], FEATURES)
+    chosen = (there & plain) | ~there
+    return fit_logistic(features[chosen], there[chosen], FEATURES, ridge=_PRESENCE_RIDGE, balanced=True)
 
 
 class Verdict(NamedTuple):
@@ -190,9 +200,13 @@ def study_confidence(calibrate_on: Sequence[Path], test_on: Sequence[Path], out:
     made = f"steadyface confidence, {len(trials)} trials of {', '.join(run.name for run in calibrate_on)}"
     calibration = fit(trials, foreign, made)
     calibration.save(out / "confidence.json")
-    judged = list(observed_jobs(judged_jobs(test_on), out / "trials"))
+    jobs = judged_jobs(test_on)
+    judged = list(observed_jobs(jobs, out / "trials"))
     frames, regions = judge(calibration, judged)
     scores = {"frames": frames.figures(), "regions": regions.figures(), "presence": judge_presence(calibration, judged)}
+    for group, names in GROUPS.items():
+        some = [trial for job, trial in zip(jobs, judged, strict=True) if job.trial.condition in names]
+        scores[f"frames_{group}"] = judge(calibration, some)[0].figures()
     write_atomically(out / "scores.json", json.dumps(scores, indent=2) + "\n")
     curves = {"frames": reliability(*frames), "regions": reliability(*regions)}
     draw_reliability(curves, scores, out)

@@ -58,7 +58,7 @@ def _standardise(features: Numbers, mean: Numbers, deviation: Numbers) -> Number
 
 
 def fit_logistic(
-    features: Numbers, outcome: NDArray[np.bool_], names: tuple[str, ...], ridge: float = _RIDGE
+    features: Numbers, outcome: NDArray[np.bool_], names: tuple[str, ...], ridge: float = _RIDGE, balanced: bool = False
 ) -> Logistic:
     """The logistic model of greatest likelihood, its coefficients (not the bias) drawn to 0 by a ridge.
 
@@ -67,17 +67,20 @@ def fit_logistic(
         outcome: (n,) bool.
         names: of the F features.
         ridge: half of it times the sum of squares is added to the negative log-likelihood.
+        balanced: whether both outcomes count alike, however often they came.
     """
     mean = np.nanmean(features, axis=0)
     deviation = np.maximum(np.nanstd(features, axis=0), 1e-6)
     known = _standardise(features, mean, deviation)
     sign = np.where(outcome, 1.0, -1.0)
+    share = np.where(outcome, outcome.mean(), (~outcome).mean()) if balanced else 0.5
+    weight = 0.5 / np.maximum(share, 1e-12)
 
     def loss(values: Numbers) -> tuple[float, Numbers]:
         margin = sign * (known @ values[:-1] + values[-1])
-        pull = -sign / (1.0 + np.exp(margin))
+        pull = -sign * weight / (1.0 + np.exp(margin))
         gradient = np.append(known.T @ pull + ridge * values[:-1], pull.sum())
-        return float(np.logaddexp(0.0, -margin).sum() + 0.5 * ridge * (values[:-1] ** 2).sum()), gradient
+        return float((weight * np.logaddexp(0.0, -margin)).sum() + 0.5 * ridge * (values[:-1] ** 2).sum()), gradient
 
     found = minimize(loss, np.zeros(known.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 2000}).x
     return Logistic(tuple(names), _listed(mean), _listed(deviation), _listed(found[:-1]), float(found[-1]))

@@ -69,6 +69,15 @@ def test_the_ridge_draws_weights_to_zero() -> None:
     assert 0 < strong.weights[0] < 0.3 * weak.weights[0]
 
 
+def test_balanced_both_outcomes_count_alike() -> None:
+    rng = np.random.default_rng(0)
+    features = np.concatenate([rng.normal(1.0, 1.0, (4000, 1)), rng.normal(-1.0, 1.0, (200, 1))])
+    outcome = np.arange(len(features)) < 4000
+    plain, fair = (fit_logistic(features, outcome, ("a",), 1.0, balanced=balanced) for balanced in (False, True))
+    middle = np.zeros((1, 1))  # as likely from either
+    assert float(plain(middle)[0]) > 0.9 and float(fair(middle)[0]) == pytest.approx(0.5, abs=0.06)
+
+
 def test_context_is_the_median_of_the_neighbours() -> None:
     values = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)).double()
     values[4, 1] = torch.nan
@@ -103,7 +112,7 @@ def test_the_shipped_calibration_trusts_good_evidence_alone() -> None:
     clip = evidence(*[GOOD] * 20, *[BAD] * 8)
     frame, regions, there = calibration.frame(clip), calibration.regions(clip), calibration.presence(clip)
     assert frame.shape == (28,) and regions.shape == (28, REGIONS) and frame.dtype == torch.float32
-    assert float(frame[:18].min()) > 0.8 and float(frame[22:].max()) < 0.2
+    assert float(frame[:18].min()) > 0.8 and float(frame[22:].max()) < 0.35
     assert float(regions[:18].mean()) > float(regions[22:].mean()) + 0.3
     assert float(there[:20].min()) > 0.9 and float(there[20:].max()) < 0.1
     _, names = frame_features(clip, usual_evidence(clip))
@@ -113,7 +122,7 @@ def test_the_shipped_calibration_trusts_good_evidence_alone() -> None:
 def test_what_is_usual_may_come_from_before() -> None:
     calibration, usual = shipped_calibration(), usual_evidence(evidence(*[GOOD] * 5))
     alone = calibration.frame(evidence(*[BAD] * 3), usual)
-    assert float(alone.max()) < 0.2
+    assert float(alone.max()) < 0.35
 
 
 def test_a_region_alone_lowers_its_own_confidence() -> None:
