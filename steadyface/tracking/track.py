@@ -201,7 +201,7 @@ def runs_of(found: Tensor, shot: Tensor, shortest: int = 1) -> Iterator[slice]:
 
 
 def _as_stored(name: str, values: Tensor) -> NDArray[Any]:
-    return values.detach().cpu().numpy().astype(_DTYPES.get(name, np.float32))
+    return np.ascontiguousarray(values.detach().cpu().numpy(), dtype=_DTYPES.get(name, np.float32))
 
 
 def stored_type(name: str) -> type[np.generic]:

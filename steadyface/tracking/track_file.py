@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -121,6 +121,20 @@ class TrackWriter:
                 stream.write(block.data if block.size else b"")
 
 
+class StoredArray(NamedTuple):
+    """Where an array lies in a track's file: bytes before it, its type and shape, T values of the same size."""
+
+    offset: int
+    kind: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def read(self, file: IO[bytes], start: int, stop: int) -> NDArray[Any]:
+        """Values start to stop - 1. Read, and not mapped: mapped pages would stay with the process."""
+        size = int(np.prod(self.shape[1:], dtype=np.int64))
+        file.seek(self.offset + start * size * self.kind.itemsize)
+        return np.fromfile(file, self.kind, (stop - start) * size).reshape(stop - start, *self.shape[1:])
+
+
 class StoredTrack:
     """A track's file, of which only the frames asked for are read; ``len``, and slices as of a ``Track``.
 
@@ -135,23 +149,25 @@ class StoredTrack:
         self.path = path
         if not path.is_file():
             raise InputError(path, "a track (.npz)", "no such file", _REMEDY)
+        self._file = path.open("rb")  # noqa: SIM115  # the file that was there at first, whatever takes its name later
         try:
-            self._arrays = _map_arrays(path)
+            self._arrays = _find_arrays(self._file)
+            names = self._arrays.pop("region_names", None)
+            self.region_names = tuple(map(str, names.read(self._file, 0, names.shape[0]))) if names else ()
+            self._frames = self._arrays["time_s"].shape[0] if "time_s" in self._arrays else 0
+            self[:0]  # are they all there?
+            one_each = [self._whole(name) for name in ("time_s", "found", "shot", "confidence", "texture_residual")]
         except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
             raise InputError(path, "a track (.npz)", f"an unreadable file ({error})", _REMEDY) from None
-        self.region_names = tuple(str(name) for name in self._arrays.pop("region_names", ()))
-        Track.from_arrays({name: np.array(values[:0]) for name, values in self._arrays.items()}, path)  # all there?
-        small = self[:] if len(self) <= BLOCK_FRAMES else None
-        self.time_s, self.found, self.shot, self.confidence, self.texture_residual = (
-            self._whole(name, small) for name in ("time_s", "found", "shot", "confidence", "texture_residual")
-        )
+        self.time_s, self.found, self.shot, self.confidence, self.texture_residual = one_each
 
     def __len__(self) -> int:
-        return len(self._arrays["time_s"])
+        return self._frames
 
     def __getitem__(self, frames: slice) -> Track:
         """Some consecutive frames, read now."""
-        cut = {name: np.array(values[frames]) for name, values in self._arrays.items()}
+        start, stop, step = frames.indices(self._frames)
+        cut = {name: array.read(self._file, start, max(start, stop))[::step] for name, array in self._arrays.items()}
         return Track.from_arrays({**cut, "region_names": np.array(self.region_names)}, self.path)
 
     def blocks(self, frames: int = BLOCK_FRAMES) -> Iterator[Track]:
@@ -159,12 +175,11 @@ class StoredTrack:
         for first in range(0, len(self), frames):
             yield self[first : first + frames]
 
-    def _whole(self, name: str, small: Track | None) -> Tensor:
+    def _whole(self, name: str) -> Tensor:
         if name in self._arrays:
-            return torch.from_numpy(np.array(self._arrays[name]))
-        rest = small if small is not None else self[:BLOCK_FRAMES]
-        value = getattr(rest, name)  # an older file: one value for every frame
-        return value[:1].expand(len(self)).clone()
+            return torch.from_numpy(self._arrays[name].read(self._file, 0, self._frames))
+        value = getattr(self[:1], name)  # an older file: one value for every frame
+        return value[:1].expand(self._frames).clone()
 
 
 def track_blocks(track: Track | StoredTrack, frames: int = BLOCK_FRAMES) -> Iterator[Track]:
@@ -173,10 +188,10 @@ def track_blocks(track: Track | StoredTrack, frames: int = BLOCK_FRAMES) -> Iter
         yield track[first : first + frames]
 
 
-def _map_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an unpacked npz, each mapped from the file; `region_names` as it is."""
-    arrays: dict[str, NDArray[Any]] = {}
-    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+def _find_arrays(file: IO[bytes]) -> dict[str, StoredArray]:
+    """The arrays of an unpacked npz. Raises ValueError for others, and KeyError, OSError, BadZipFile for no npz."""
+    arrays = {}
+    with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
             if member.compress_type != zipfile.ZIP_STORED:
@@ -185,12 +200,9 @@ def _map_arrays(path: Path) -> dict[str, NDArray[Any]]:
             lengths = int.from_bytes(file.read(2), "little") + int.from_bytes(file.read(2), "little")
             file.seek(member.header_offset + _LOCAL_HEADER + lengths)
             shape, fortran, kind = _read_header(file)
-            if fortran or kind.hasobject:
+            if (fortran and len(shape) > 1) or kind.hasobject:
                 raise ValueError(f"{name}: not a plain array in C order")
-            if 0 in shape or name == "region_names":
-                arrays[name] = np.fromfile(file, kind, int(np.prod(shape))).reshape(shape)
-            else:
-                arrays[name] = np.memmap(path, kind, "r", file.tell(), shape)
+            arrays[name] = StoredArray(file.tell(), kind, shape)
     return arrays
 
 
