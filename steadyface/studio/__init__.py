@@ -20,7 +20,7 @@ The subject (``subject.Subject``)
 The set: lighting, shading, scene, backgrounds, torso, phone_camera, lab_cameras.
 The performance: motion, range_of_motion, speech.
 What goes wrong: conditions (their registry, and the sets that confidence is fitted and judged on), condition_kinds,
-occluders.
+occluders, faceless.
 What is written: lab_capture, wild_clip; settings and generate drive both.
 
 Head frame: mm, origin between the ears, x to the subject's left (right in a picture of them), y down,

@@ -13,7 +13,8 @@ from scipy.ndimage import uniform_filter1d
 
 from steadyface.capture.degradation import compress
 from steadyface.capture.video import VideoFrame
-from steadyface.studio.backgrounds import MARGIN_PX, paint_room
+from steadyface.studio.backgrounds import MARGIN_PX
+from steadyface.studio.faceless import Paint, add_grain, room_with_margin
 from steadyface.studio.occluders import Sprite, paint_occluder
 
 Pixels = NDArray[np.uint8]
@@ -190,10 +191,6 @@ def jump(take: Take, frames: int, strength: float, rng: np.random.Generator) -> 
     return same._replace(source=source, shot=(np.arange(frames) >= cut).astype(np.int64))
 
 
-Paint = Callable[[int, int, int, np.random.Generator], Callable[[int], Pixels]]
-"""height, width, frames, generator -> frame number -> what is seen there."""
-
-
 def cut_away(paint: Paint) -> Make:
     """A cut to something without a face for a share ``strength`` of the clip, and back to the take."""
 
@@ -211,54 +208,6 @@ def cut_away(paint: Paint) -> Make:
     return make
 
 
-def _grain(image: Floats, sigma: float, seed: int, t: int) -> Pixels:
-    noise = np.random.default_rng([seed, t]).standard_normal(image.shape, dtype=np.float32)
-    return np.clip(np.rint(image + sigma * noise), 0, 255).astype(np.uint8)
-
-
-def _room(height: int, width: int, seed: int) -> Floats:
-    """A painted room with its margin, 8-bit sRGB levels."""
-    linear = paint_room(height, width, seed).numpy()
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return (255.0 * encoded).astype(np.float32)
-
-
-def room_frame(height: int, width: int, frames: int, rng: np.random.Generator) -> Callable[[int], Pixels]:
-    """An empty room, the camera swaying."""
-    seed, sway = int(rng.integers(2**31)), rng.uniform(0.0, 6.0, 2)
-    room = _room(height, width, seed)
-
-    def show(t: int) -> Pixels:
-        x, y = (round(MARGIN_PX * (1.0 + 0.4 * np.sin(0.07 * t + phase))) for phase in sway)
-        return _grain(room[y : y + height, x : x + width], 2.0, seed, t)
-
-    return show
-
-
-def card_frame(height: int, width: int, frames: int, rng: np.random.Generator) -> Callable[[int], Pixels]:
-    """A title card: a coloured ground that darkens downwards, and rows of bright letters."""
-    ground, ink = rng.uniform(10.0, 190.0, 3), rng.uniform(150.0, 255.0, 3)
-    card = (ground * np.linspace(1.1, 0.6, height)[:, None, None] * np.ones((1, width, 1))).astype(np.float32)
-    letter = height // int(rng.integers(12, 22))
-    for row in range(int(rng.integers(1, 4))):
-        top = int(height * 0.35) + 2 * row * letter
-        for left in range(width // 5, 4 * width // 5, letter):
-            stroke = rng.random((5, 4)) < 0.6
-            block = np.kron(stroke, np.ones((max(1, letter // 6), max(1, letter // 6))))[..., None]
-            part = card[top : top + block.shape[0], left : left + block.shape[1]]
-            part += block[: part.shape[0], : part.shape[1]] * (ink - part)
-    seed = int(rng.integers(2**31))
-    return lambda t: _grain(card, 1.0, seed, t)
-
-
-def dark_frame(height: int, width: int, frames: int, rng: np.random.Generator) -> Callable[[int], Pixels]:
-    """A finger or a pocket before the lens: nearly black, reddish to one side, noisy."""
-    glow = np.linspace(0.0, 1.0, width)[None, :, None] * np.array([rng.uniform(5.0, 70.0), 8.0, 5.0])
-    dark = (rng.uniform(2.0, 12.0) + glow * np.ones((height, 1, 1))).astype(np.float32)
-    seed = int(rng.integers(2**31))
-    return lambda t: _grain(dark, 3.0, seed, t)
-
-
 def leave_picture(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
     """The camera turns away until a share ``strength`` of the face's extent is beyond a border, and turns back."""
     height, width = take.frames[0].shape[:2]
@@ -272,7 +221,7 @@ def leave_picture(take: Take, frames: int, strength: float, rng: np.random.Gener
         shift[t, axis] = np.rint(sign * progress[t] * (to_border[side] - (1.0 - strength) * size[axis]))
     moved = take.face[:frames] + shift[:, None]
     outside = ((moved < 0) | (moved > np.array([width - 1, height - 1]))).any(-1).mean(1).astype(np.float32)
-    room = _grain(_room(height, width, int(rng.integers(2**31))), 2.0, 0, 0)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+    room = add_grain(room_with_margin(height, width, int(rng.integers(2**31))), 2.0, 0, 0)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     shown = (_moved(take.frames[t], room, shift[t].astype(int)) for t in range(frames))
     same = _undisturbed(take, frames, shown)
     return same._replace(shift=shift, hidden=outside, present=outside <= 1.0 - LEAST_SEEN)
@@ -320,7 +269,7 @@ def low_resolution(take: Take, frames: int, strength: float, rng: np.random.Gene
 def noise(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
     """A burst of white noise of ``strength`` 8-bit levels."""
     progress, seed = course(frames, rng, ramp=0.02), int(rng.integers(2**31))
-    shown = (_grain(take.frames[t].astype(np.float32), strength * float(progress[t]), seed, t) for t in range(frames))
+    shown = (add_grain(take.frames[t].astype(np.float32), strength * float(progress[t]), seed, t) for t in range(frames))
     return _undisturbed(take, frames, shown)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from steadyface.errors import InputError
 from steadyface.studio import condition_kinds as kinds
+from steadyface.studio import faceless
 from steadyface.studio.condition_kinds import Condition, Disturbed, Take
 
 CONDITIONS: dict[str, Condition] = {
@@ -34,9 +35,9 @@ CONDITIONS: dict[str, Condition] = {
     "white_balance": Condition("stops of red over blue", (1.0,), -4, 4, kinds.change_white_balance),
     "flicker": Condition("stops", (0.5,), 0, 4, kinds.flicker),
     "jump": Condition("seconds left out", (1.0,), 0, 600, kinds.jump),
-    "cut_to_room": Condition("share of the clip", (0.3,), 0, 0.9, kinds.cut_away(kinds.room_frame)),
-    "cut_to_card": Condition("share of the clip", (0.3,), 0, 0.9, kinds.cut_away(kinds.card_frame)),
-    "covered_lens": Condition("share of the clip", (0.3,), 0, 0.9, kinds.cut_away(kinds.dark_frame)),
+    "cut_to_room": Condition("share of the clip", (0.3,), 0, 0.9, kinds.cut_away(faceless.room_frame)),
+    "cut_to_card": Condition("share of the clip", (0.3,), 0, 0.9, kinds.cut_away(faceless.card_frame)),
+    "covered_lens": Condition("share of the clip", (0.3,), 0, 0.9, kinds.cut_away(faceless.dark_frame)),
     "leave": Condition("share of the face beyond the border", (0.5, 1.2), 0, 3, kinds.leave_picture),
     "motion_blur": Condition("share of the face's height", (0.1, 0.2), 0, 1, kinds.motion_blur),
     "low_resolution": Condition("pixels to one", (4.0, 8.0), 1, 64, kinds.low_resolution),
