@@ -221,7 +221,8 @@ def leave_picture(take: Take, frames: int, strength: float, rng: np.random.Gener
         shift[t, axis] = np.rint(sign * progress[t] * (to_border[side] - (1.0 - strength) * size[axis]))
     moved = take.face[:frames] + shift[:, None]
     outside = ((moved < 0) | (moved > np.array([width - 1, height - 1]))).any(-1).mean(1).astype(np.float32)
-    room = add_grain(room_with_margin(height, width, int(rng.integers(2**31))), 2.0, 0, 0)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+    room = room_with_margin(height, width, int(rng.integers(2**31)))
+    room = add_grain(room, 2.0, 0, 0)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     shown = (_moved(take.frames[t], room, shift[t].astype(int)) for t in range(frames))
     same = _undisturbed(take, frames, shown)
     return same._replace(shift=shift, hidden=outside, present=outside <= 1.0 - LEAST_SEEN)
@@ -269,7 +270,8 @@ def low_resolution(take: Take, frames: int, strength: float, rng: np.random.Gene
 def noise(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
     """A burst of white noise of ``strength`` 8-bit levels."""
     progress, seed = course(frames, rng, ramp=0.02), int(rng.integers(2**31))
-    shown = (add_grain(take.frames[t].astype(np.float32), strength * float(progress[t]), seed, t) for t in range(frames))
+    sigma = strength * progress
+    shown = (add_grain(take.frames[t].astype(np.float32), float(sigma[t]), seed, t) for t in range(frames))
     return _undisturbed(take, frames, shown)
 
 

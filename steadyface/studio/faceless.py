@@ -1,4 +1,4 @@
-"""What a camera sees where there is no face: an empty room, a title card, a covered lens. All follow from a generator."""
+"""What a camera sees where there is no face: an empty room, a title card, a covered lens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_grain(image: Floats, sigma: float, seed: int, t: int) -> Pixels:
 
 def room_with_margin(height: int, width: int, seed: int) -> Floats:
     """A painted room with its margin, 8-bit sRGB levels."""
-    linear = paintroom_with_margin(height, width, seed).numpy()
+    linear = paint_room(height, width, seed).numpy()
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return (255.0 * encoded).astype(np.float32)
 
