@@ -63,7 +63,8 @@ def _rows(networks: Networks, clip: Path) -> list[dict[str, float | str]]:
     track = track_under(networks, data, data.clip_infos[0], 1.0)
     facts = networks.statistics
     true = judged_face(truth, facts.rigid_vertices, facts.vertex_mean)
-    before, rows = _errors(track, true, networks), []
+    before = _errors(track, true, networks)
+    rows = list[dict[str, float | str]]()
     for count in COUNTS:
         frames = worst_frames(before, count)
         for kind, keyframes in {
@@ -72,8 +73,8 @@ def _rows(networks: Networks, clip: Path) -> list[dict[str, float | str]]:
             started = time.perf_counter()
             fixed = apply_keyframes(track, keyframes, facts, networks.face_model)
             seconds = time.perf_counter() - started
-            rows.append({"kind": kind, "keyframes": count, "seconds": seconds}
-                        | _compared(track.time_s, frames, before, _errors(fixed, true, networks)))  # fmt: skip
+            scored = _compared(track.time_s, frames, before, _errors(fixed, true, networks))
+            rows.append({"kind": kind, "keyframes": count, "seconds": seconds, **scored})
     return rows
 
 
