@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,7 +150,8 @@ class StoredTrack:
         self.path = path
         if not path.is_file():
             raise InputError(path, "a track (.npz)", "no such file", _REMEDY)
-        self._file = path.open("rb")  # noqa: SIM115  # the file that was there at first, whatever takes its name later
+        self._file = path.open("rb")  # the file that was there at first, whatever takes its name later
+        weakref.finalize(self, self._file.close)
         try:
             self._arrays = _find_arrays(self._file)
             names = self._arrays.pop("region_names", None)
