@@ -10,6 +10,7 @@ from typing import cast
 
 import av
 import numpy as np
+from av.packet import Packet
 from av.video.frame import VideoFrame as AvFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -63,6 +64,7 @@ class VideoWriter:
         self._size, self._fps, self._codec, self._crf = (width, height), fps, codec, crf
         self._sound_of, self._aspect = sound_of, pixel_aspect
         self._last_tick, self._count, self._end_tick = -1, 0, 0
+        self._first: tuple[int, int] | None = None  # of the first packet: when it is shown, when it is decoded
 
     def __enter__(self) -> VideoWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,20 +104,32 @@ class VideoWriter:
         if self._stream.pix_fmt == "yuv420p":
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
         frame.pts, frame.time_base = tick, Fraction(1, _TICKS)
-        self._container.mux(self._stream.encode(frame))
+        self._container.mux(self._encode(frame))
         self._last_tick, self._count = tick, self._count + 1
 
     def end_at(self, time_s: float) -> None:
         """When the last frame's time on screen ends; without it the frame stays for one interval of the rate."""
         self._end_tick = round(time_s * _TICKS)
 
+    def _encode(self, frame: AvFrame | None) -> list[Packet]:
+        packets = self._stream.encode(frame)
+        if self._first is None and packets and packets[0].pts is not None and packets[0].dts is not None:
+            self._first = (packets[0].pts, packets[0].dts)
+        return packets
+
     def _flush(self) -> None:
-        """The frames that the encoder has in hand; the last one shown, and the last one stored, last to the end."""
-        packets = self._stream.encode(None)
-        for packet in packets:
-            last = packet is packets[-1] or packet.pts == self._last_tick
-            if last and self._end_tick > self._last_tick:
+        """The frames that the encoder has in hand; the last one shown, and the last one stored, last to the end.
+
+        mp4 states the length twice: from the first to the last time stamp, shown and stored. Where the rate varies, the
+        stored ones of reordered frames lag behind by varying amounts.
+        """
+        packets = self._encode(None)
+        for packet in packets if self._end_tick > self._last_tick else []:
+            if packet.pts == self._last_tick:
                 packet.duration = self._end_tick - self._last_tick
+            if packet is packets[-1] and packet.dts is not None and self._first is not None:
+                stored = packet.dts - self._first[1]
+                packet.duration = max(packet.duration or 0, self._end_tick - self._first[0] - stored)
         self._container.mux(packets)
         if self._sound:
             self._sound.finish()

@@ -104,6 +104,21 @@ def test_times_length_and_sound_are_those_of_the_clip(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.mp4"]
 
 
+def test_the_length_where_the_rate_varies_to_the_end(tmp_path: Path) -> None:
+    """Frames are stored in another order than shown: both lengths that mp4 states have to fit."""
+    gaps = [0.0417] * 12 + [0.0137, 0.015] + [0.0333] * 5 + [0.1, 0.0137]
+    times = list(np.cumsum([0.2, *gaps]))
+    clip, out = tmp_path / "clip.mp4", tmp_path / "out.mp4"
+    with VideoWriter(clip, 64, 48, 30) as writer:
+        for time_s in times:
+            writer.write(np.full((48, 64, 3), 90, np.uint8), time_s)
+        writer.end_at(times[-1] + 0.25)
+    assert length(clip) == pytest.approx(times[-1] + 0.25 - 0.2, abs=2e-3)
+    write_overlay_video(clip, track_of(times), topology(), out)
+    assert length(out) == pytest.approx(length(clip), abs=2e-3)
+    assert [frame.time_s for frame in read_frames(out)] == pytest.approx(times, abs=1e-4)
+
+
 def test_opus_is_copied_too(tmp_path: Path) -> None:
     clip, out = write_clip(tmp_path / "clip.webm", "libopus"), tmp_path / "out.mp4"
     write_overlay_video(clip, track_of(TIMES), topology(), out)
