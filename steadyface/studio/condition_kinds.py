@@ -222,8 +222,8 @@ def leave_picture(take: Take, frames: int, strength: float, rng: np.random.Gener
     moved = take.face[:frames] + shift[:, None]
     outside = ((moved < 0) | (moved > np.array([width - 1, height - 1]))).any(-1).mean(1).astype(np.float32)
     room = room_with_margin(height, width, int(rng.integers(2**31)))
-    room = add_grain(room, 2.0, 0, 0)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
-    shown = (_moved(take.frames[t], room, shift[t].astype(int)) for t in range(frames))
+    beyond = add_grain(room, 2.0, 0, 0)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+    shown = (_moved(take.frames[t], beyond, shift[t].astype(int)) for t in range(frames))
     same = _undisturbed(take, frames, shown)
     return same._replace(shift=shift, hidden=outside, present=outside <= 1.0 - LEAST_SEEN)
 

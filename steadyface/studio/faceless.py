@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from steadyface.studio.backgrounds import MARGIN_PX
+from steadyface.studio.backgrounds import MARGIN_PX, paint_room
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -95,10 +95,10 @@ def test_errors_of_frames_against_a_loop() -> None:
 
 
 def test_wrong_is_over_twice_the_median_or_a_twentieth_of_the_face_or_no_face() -> None:
-    vertex = torch.tensor([[1.0], [1.1], [0.9], [2.1], [1.0], [50.0]])
-    picture = torch.tensor([[0.01], [0.051], [0.01], [0.01], [0.01], [0.01]])
-    present = torch.tensor([True, True, True, True, False, False])
+    vertex = torch.tensor([[1.0], [1.1], [0.9], [2.1], [1.0], [50.0], [50.0], [50.0], [50.0]])
+    picture = torch.tensor([[0.01], [0.051], [0.01], [0.01], [0.01], [0.01], [0.01], [0.01], [0.01]])
+    present = torch.tensor([True, True, True, True, False, False, False, False, False])
     wrong = wrong_frames(FrameErrors(vertex, picture), present)
-    # median over the face's frames: 1.0, not moved by the frame of 50
-    assert wrong[:, 0].tolist() == [False, True, False, True, True, True]
-    assert wrong_frames(FrameErrors(vertex, picture), torch.zeros(6, dtype=torch.bool)).all()
+    # median over the face's frames: 1.0, not moved by those of 50
+    assert wrong[:, 0].tolist() == [False, True, False, True, True, True, True, True, True]
+    assert wrong_frames(FrameErrors(vertex, picture), torch.zeros(9, dtype=torch.bool)).all()
