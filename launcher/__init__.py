@@ -31,6 +31,10 @@
 ``evaluation``         tracks every row of the table over the clips; ``judge`` scores it
 ``baselines``          rows that are no trained network; ``external_rows``: other trackers' files
 ``degradation_study``  the networks on clips made worse
+``confidence_trials``  tracks under synthetic conditions, with evidence and truth
+``confidence_study``   the calibration of confidence, fitted and judged; ``confidence_plot`` draws it
+``focal_study``        what a wrong focal length costs; ``keyframe_study``: what an artist's keyframes buy
+``keyframes``          an artist's keyframes over a finished track's file
 ``summary``            summary.json and the printed table
 ``import_decoder``     a released network of the public Multiface code as a decoder
 ``studio``             the synthetic subject in a folder of the user's

@@ -60,14 +60,14 @@ def find_way(clip: Path, networks: Networks, start: Start, focal_px: float = 0.0
     Raises:
         InputError: the clip cannot be read, the box misses the picture, or no head is in it.
     """
-    info = probe(clip)
+    info = probe(clip, partial=True)
     focal = stated_focal(clip, info, focal_px)
     guess = focal.px if focal else GUESSED_FOCAL_OVER_SIDE * max(info.width, info.height)
     sighter = Sighter(*networks, frame_intrinsics(guess, info))
     observations = FocalObservations()
     with ExitStack() as opened:
         finder = _finder(clip, info, start, opened)
-        frames = with_progress(read_frames(clip), info.frame_count, f"{clip.name}: following")
+        frames = with_progress(until_fault(read_frames(clip)), info.frame_count, f"{clip.name}: following")
         crops = follow_clip(frames, FaceFollower(sighter, finder), observations)
     if start.box and not bool(crops.known.any()):
         logger.warning("%s: the encoder sees no head near the box, nor elsewhere; the box is taken as it is", clip)
@@ -104,6 +104,18 @@ def frame_intrinsics(focal_px: float, info: VideoInfo) -> Tensor:
 def with_progress(frames: Iterator[VideoFrame], count: int, what: str) -> Iterator[VideoFrame]:
     """Frames as they come, with a bar of rate and time left where somebody watches."""
     return iter(tqdm(frames, total=count or None, desc=what, unit="frame", disable=None))
+
+
+def until_fault(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """Frames up to where a file is damaged: the second pass tracks them, and then says what is wrong."""
+    count = 0
+    try:
+        for frame in frames:
+            yield frame
+            count += 1
+    except InputError:
+        if count == 0:
+            raise
 
 
 def _finder(clip: Path, info: VideoInfo, start: Start, opened: ExitStack) -> HeadFinder | None:

@@ -156,8 +156,9 @@ class StageRunner:
             return []
         if source not in self._known_ways:
             networks = load_tracker(source)
-            start = Start(clips.box)
-            self._known_ways[source] = [find_way(Path(clip), networks, start, clips.focal_px)[0] for clip in clips.clips]
+            start, focal_px = Start(clips.box), clips.focal_px
+            ways = [find_way(Path(clip), networks, start, focal_px)[0] for clip in clips.clips]
+            self._known_ways[source] = ways
         if is_main_process():
             for number, way in enumerate(self._known_ways[source]):
                 way.save(folder / "crops" / f"{number}.npz")

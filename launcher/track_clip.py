@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from launcher.clip_way import Focal, Start, find_way, frame_intrinsics, stated_focal, with_progress
 from launcher.export import check_formats, export_file, require_shapes, shapes_of_run
+from launcher.keyframes import (
+    apply_to_folder,
+    earlier_track,
+    forget_origin,
+    origin_of,
+    read_for,
+    remember_origin,
+)
 from launcher.outcome import find_checkpoint
 from launcher.runs import make_folder
 from launcher.tracking import ModelTextures, Networks, load_tracker, warn_of_another_face
@@ -55,6 +64,14 @@ class TrackOptions:
         if self.crops and (self.start.box or self.start.face != Start().face):
             raise InputError("--crops", "no --box and no --face beside it", "both", "leave one of them out")
 
+    def deciding(self) -> dict[str, Any]:
+        """What decides the track itself, by name, as plain values: another one is another track."""
+        crops = str(self.crops.resolve()) if self.crops else ""
+        return {
+            "box": list(self.start.box), "face": self.start.face, "focal_px": self.focal_px, "crops": crops,
+            "filter": self.filter,
+        }  # fmt: skip
+
     def check_shapes(self, run: Path, statistics: SubjectStatistics) -> None:
         """Raises InputError where curves are wanted of a model without named shapes."""
         found = (self.shapes or shapes_of_run(run)) if "arkit" in self.formats else None
@@ -72,21 +89,20 @@ def track_to_files(clip: Path, run: Path, options: TrackOptions, out: Path) -> N
     options.check()
     checkpoint = find_checkpoint(run)
     crops = CropPath.load(options.crops) if options.crops else None
-    probe(clip)
+    probe(clip, partial=True)
     networks = load_tracker(checkpoint)
     options.check_shapes(run, networks.statistics)
-    way, focal = _way(clip, networks, options, crops)
-    make_folder(out)
-    way.save(out / CROPS)
-    print(f"focal length {focal.px:.0f} px, {focal.origin}", flush=True)
-    track = track_file(clip, networks, way, out / TRACK)
-    print(describe_track(track), flush=True)
-    warn_of_another_face(clip, networks, track)
-    if options.filter != "none":
-        (out / TRACK).rename(out / UNFILTERED)
-        filter_file(out / UNFILTERED, out / TRACK, options.filter)
-        track = StoredTrack(out / TRACK)
-        print(describe_filter(StoredTrack(out / UNFILTERED), track))
+    keyframes = read_for(networks, options.keyframes) if options.keyframes else None
+    origin = origin_of(clip, checkpoint, options.deciding())
+    if keyframes is None or earlier_track(out, origin) is None:
+        make_folder(out)
+        forget_origin(out)
+        track_anew(clip, networks, options, crops, out)
+        remember_origin(out, origin)
+    if keyframes is not None:
+        for line in apply_to_folder(out, keyframes, networks):
+            print(line, flush=True)
+    track = StoredTrack(out / TRACK)
     if options.overlay:
         write_overlay_video(clip, track, networks.statistics, out / OVERLAY, ModelTextures(networks, track))
     if options.formats:
@@ -95,11 +111,26 @@ def track_to_files(clip: Path, run: Path, options: TrackOptions, out: Path) -> N
     print(f"{len(track)} frames: {', '.join(map(str, written))}")
 
 
+def track_anew(clip: Path, networks: Networks, options: TrackOptions, crops: CropPath | None, out: Path) -> None:
+    """Both passes and the filter, into ``out``."""
+    way, focal = _way(clip, networks, options, crops)
+    way.save(out / CROPS)
+    print(f"focal length {focal.px:.0f} px, {focal.origin}", flush=True)
+    track = track_file(clip, networks, way, out / TRACK)
+    print(describe_track(track), flush=True)
+    warn_of_another_face(clip, networks, track)
+    (out / UNFILTERED).unlink(missing_ok=True)
+    if options.filter != "none":
+        (out / TRACK).rename(out / UNFILTERED)
+        filter_file(out / UNFILTERED, out / TRACK, options.filter)
+        print(describe_filter(StoredTrack(out / UNFILTERED), StoredTrack(out / TRACK)), flush=True)
+
+
 def _way(clip: Path, networks: Networks, options: TrackOptions, crops: CropPath | None) -> tuple[CropPath, Focal]:
     """The crops and the focal length: of an earlier run where they are given, else of a first pass."""
     if crops is None:
         return find_way(clip, networks, options.start, options.focal_px)
-    info = probe(clip)
+    info = probe(clip, partial=True)
     focal = stated_focal(clip, info, options.focal_px)
     if focal is None and crops.focal_px:
         focal = Focal(crops.focal_px, "of the run that the crops are from")

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from datamodules.wild_clips import ClipInfo, WildClips, WildClipsSettings
-from launcher.outcome import find_checkpoint
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import view_direction
 from steadyface.networks.checkpoints import load_networks

@@ -18,16 +18,16 @@ def track_words(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("where the face is; without a word, it is looked for")
     where.add_argument("--box", metavar="X,Y,W,H", help="the head in the first upright frame, pixels")
     where.add_argument("--face", default="largest", metavar="largest|N", help="which of several; N from the left")
-    where.add_argument("--crops", type=Path, metavar="FILE", help="crops.npz of an earlier run, in place of a first pass")
+    where.add_argument("--crops", type=Path, metavar="FILE", help="crops.npz of an earlier run: no first pass")
     parser.add_argument(
         "--focal", type=float, default=0.0, metavar="PX",
         help="focal length of the full frame, pixels; without it that of the metadata, or estimated",
     )  # fmt: skip
     parser.add_argument("--filter", default="none", metavar="NAME", help="none, one_euro, kalman or savitzky_golay")
-    parser.add_argument("--keyframes", type=Path, metavar="FILE", help="corrections of single frames (docs/keyframes.md)")
+    parser.add_argument("--keyframes", type=Path, metavar="FILE", help="corrected frames (docs/keyframes.md)")
     what = parser.add_argument_group("what is written beside track.npz and crops.npz")
     what.add_argument("--write", default="", metavar="FORMATS", help="of glb,obj,ply,arkit, with commas")
-    what.add_argument("--shapes", type=Path, metavar="FILE", help="named shapes for arkit; those of the run's lab capture")
+    what.add_argument("--shapes", type=Path, metavar="FILE", help="named shapes for arkit; else the lab's")
     what.add_argument("--no-overlay", action="store_true", help="leave overlay.mp4 out")
     what.add_argument("--out", type=Path, metavar="DIR", help="where to write; tracked/<clip's name> by default")
     live = parser.add_argument_group("live")
@@ -64,7 +64,7 @@ def track_whole(arguments: argparse.Namespace, out: Path) -> None:
 
     options = TrackOptions(
         start=Start(parse_box(arguments.box), parse_face(arguments.face)), crops=arguments.crops,
-        focal_px=arguments.focal, filter=arguments.filter, formats=[word for word in arguments.write.split(",") if word],
+        focal_px=arguments.focal, filter=arguments.filter, formats=list(filter(None, arguments.write.split(","))),
         shapes=arguments.shapes, overlay=not arguments.no_overlay, keyframes=arguments.keyframes,
     )  # fmt: skip
     track_to_files(Path(arguments.clip), arguments.run, options, out)
@@ -87,9 +87,9 @@ def check_words_together(arguments: argparse.Namespace) -> None:
 
 def refuse(arguments: argparse.Namespace, beside: str, words: tuple[str, ...]) -> None:
     """Raises InputError where one of the words was given."""
-    given = [f"--{word}" for word in words if getattr(arguments, word)]
+    given = ", ".join(f"--{word}" for word in words if getattr(arguments, word))
     if given:
-        raise InputError(beside, "none of " + ", ".join(f"--{word}" for word in words), ", ".join(given), "leave it out")
+        raise InputError(beside, "none of " + ", ".join(f"--{word}" for word in words), given, "leave it out")
 
 
 def parse_box(text: str | None) -> list[float]:
@@ -112,7 +112,7 @@ def parse_box(text: str | None) -> list[float]:
 
 COMMANDS = (
     Command(
-        "track", track, "Track a clip, or a live source: writes track.npz (docs/track-files.md), crops.npz, overlay.mp4.",
+        "track", track, "Track a clip, or a live source: track.npz, crops.npz, overlay.mp4 (docs/track-files.md).",
         "steadyface track my_clip.mp4 --run runs/demo --write glb,arkit", track_words,
     ),
 )  # fmt: skip
