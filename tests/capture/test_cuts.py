@@ -118,6 +118,13 @@ def test_a_cut_under_a_flash_is_found_behind_it() -> None:
     assert cuts([*talk(0)[:8], white, white, *talk(1)[:8]]) == [10]
 
 
+def test_black_between_two_parts_of_a_shot_is_no_cut() -> None:
+    black = [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 6
+    assert cuts(talk(count=8) + black + talk(count=8)[::-1]) == []
+    assert cuts(talk(0, count=8) + black + talk(1, count=8)) == [14]
+    assert cuts(black + talk(count=4)) == []
+
+
 def test_a_low_frame_rate_allows_more_motion() -> None:
     """The same two poses: a cut at 30 frames a second, motion at one."""
     poses = [scene(0, 0, (110, 120)), scene(0, 0, (160, 120))]
