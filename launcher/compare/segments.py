@@ -20,6 +20,7 @@ from launcher.tracking import TrackedClip
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.capture.video import probe
 from steadyface.tracking.crop_path import fixed_path
+from steadyface.tracking.landmark_track import LandmarkTrack
 from steadyface.tracking.track import Track
 
 LENGTH_S = 1.0
@@ -79,14 +80,14 @@ class SegmentScores:
 
     def __init__(self, sides: Sequence[Side], clip: CommonClip) -> None:
         members = [member for side in sides for member in side.members]
-        self.segments = one_second_segments(members[0].tracks(clip.name_in(members[0]))[0].time_s)
+        self.segments = one_second_segments(members[0].scored_tracks(clip.name_in(members[0]))[0].time_s)
         judges: dict[Path, list[Judge]] = {}  # by experiment: its rows are all judged against its source
         self._scores: dict[str, list[Scores]] = {}
         for member in members:
             folder = member.run.folder.resolve()
             if folder not in judges:
                 judges[folder] = segment_judges(member, clip, self.segments)
-            tracks = member.tracks(clip.name_in(member))
+            tracks = member.scored_tracks(clip.name_in(member))
             pairs = zip(judges[folder], self.segments, strict=True)
             self._scores[member.word] = [_scores(judge, segment, tracks) for judge, segment in pairs]
 
@@ -114,7 +115,7 @@ def segment_judges(member: Member, clip: CommonClip, segments: Sequence[Segment]
     return judges
 
 
-def _scores(judge: Judge, segment: Segment, tracks: Sequence[Track]) -> Scores:
+def _scores(judge: Judge, segment: Segment, tracks: Sequence[Track | LandmarkTrack]) -> Scores:
     found: Scores = {}
     for track in tracks:
         for metric, value in judge.score(track[segment.frames]).items():

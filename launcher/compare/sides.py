@@ -14,6 +14,7 @@ from launcher.results.inputs import stage_folders
 from launcher.runs import Stage, read_record
 from launcher.settings import Experiment, variant_source
 from steadyface.errors import InputError
+from steadyface.tracking.landmark_track import LandmarkTrack, load_landmarks
 from steadyface.tracking.smoothing import smooth_track
 from steadyface.tracking.track import Track
 
@@ -72,8 +73,20 @@ class Member:
         names = [f"{self.base}-seed{seed}" for seed in self.seeds] or [self.base]
         return [self.run.folder / "tracks" / clip / f"{name}.npz" for name in names]
 
+    def scored_tracks(self, clip: str) -> list[Track] | list[LandmarkTrack]:
+        """What the row is scored by: its tracks, a seed each, or the landmarks of a tracker without a mesh."""
+        landmarks = [found for path in self.track_files(clip) if (found := load_landmarks(path)) is not None]
+        return landmarks or self.tracks(clip)
+
     def tracks(self, clip: str) -> list[Track]:
-        """The row's tracks, a seed each."""
+        """The row's tracks, a seed each.
+
+        Raises:
+            InputError: a row of landmarks, which has no mesh to draw.
+        """
+        for path in self.track_files(clip):
+            if load_landmarks(path) is not None:
+                raise InputError(self.word, "a row with meshes", "landmarks alone", "compare it without --html")
         found = [Track.load(path) for path in self.track_files(clip)]
         return [smooth_track(track) for track in found] if self.row != self.base else found
 

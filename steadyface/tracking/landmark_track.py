@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,10 @@ class LandmarkTrack:
         """(T,) bool: the frames in which a face was found."""
         return torch.isfinite(self.points).flatten(1).all(1)
 
+    def __getitem__(self, frames: slice) -> LandmarkTrack:
+        """Some of the frames."""
+        return LandmarkTrack(self.points[frames], self.time_s[frames], self.vertex_index)
+
     def runs(self) -> Iterator[slice]:
         """Runs of neighbouring frames with a face that are long enough to have an acceleration."""
         found = [False, *self.found.tolist(), False]
@@ -58,6 +63,18 @@ class LandmarkTrack:
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def load_landmarks(path: Path) -> LandmarkTrack | None:
+    """What `LandmarkTrack.save` wrote; None for a file without landmarks, which is a track of meshes or none at all."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if "landmarks" not in stored.files:
+                return None
+            index = torch.from_numpy(stored["vertex_index"]) if "vertex_index" in stored.files else None
+            return LandmarkTrack(torch.from_numpy(stored["landmarks"]), torch.from_numpy(stored["time_s"]), index)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def landmark_metrics(track: LandmarkTrack, true: JudgedFace | None = None) -> dict[str, float]:

@@ -79,9 +79,9 @@ def test_a_folder_of_images_is_a_clip_and_one_with_cameras_a_capture(capture_fol
 
 
 def test_lines_are_aligned_and_remedies_stand_below() -> None:
-    told = format_findings(
-        [Finding("face", "ok", "found", "95%", "not told"), Finding("face size", "warning", "12 px", "30 px", "go nearer")]
-    )
+    well = Finding("face", "ok", "found", "95%", "not told")
+    badly = Finding("face size", "warning", "12 px", "30 px", "go nearer")
+    told = format_findings([well, badly])
     assert told.splitlines() == [
         "ok       face       found (limit: 95%)",
         "warning  face size  12 px (limit: 30 px)",

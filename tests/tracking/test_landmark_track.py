@@ -12,7 +12,7 @@ from torch import Tensor
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.metrics.evaluate_track import JudgedFace, judged_face
 from steadyface.metrics.stability import acceleration_px_s2
-from steadyface.tracking.landmark_track import LandmarkTrack, landmark_metrics
+from steadyface.tracking.landmark_track import LandmarkTrack, landmark_metrics, load_landmarks
 
 FULL = torch.tensor([[620.0, 0.0, 239.5], [0.0, 620.0, 319.5], [0.0, 0.0, 1.0]])
 TIME = torch.arange(9).double() / 30
@@ -67,3 +67,16 @@ def test_the_file_holds_what_was_found(tmp_path: Path) -> None:
         assert set(stored.files) == {"landmarks", "time_s", "vertex_index"}
         np.testing.assert_array_equal(stored["landmarks"], track.points.numpy())
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["generic.npz"]
+
+
+def test_what_was_written_is_read_and_other_files_are_none(tmp_path: Path) -> None:
+    points = moving()
+    points[3] = torch.nan
+    LandmarkTrack(points, TIME, torch.arange(5)).save(tmp_path / "a.npz")
+    read = load_landmarks(tmp_path / "a.npz")
+    assert read is not None and read.vertex_index is not None and read.vertex_index.tolist() == list(range(5))
+    assert torch.equal(read.time_s, TIME) and read[2:5].found.tolist() == [True, False, True]
+    np.testing.assert_array_equal(read.points.numpy(), points.numpy())
+    np.savez(tmp_path / "b.npz", vertices=np.zeros((3, 2, 3)))
+    (tmp_path / "c.npz").write_text("no archive")
+    assert [load_landmarks(tmp_path / name) for name in ("b.npz", "c.npz", "absent.npz")] == [None] * 3
