@@ -39,6 +39,8 @@
 ``import_decoder``     a released network of the public Multiface code as a decoder
 ``studio``             the synthetic subject in a folder of the user's
 ``tracking``           one clip through a trained model: states, vertices, overlay
+``check``              what a person's model adds to ``steadyface check``
+``generic_tracking``   a peer's landmarks of one clip: ``steadyface track --tracker mediapipe``
 ``live``               the newest frame of a pipe or camera; ``live_meter``: frames a second, latency, drops
 ``export``             a track as .glb, OBJ, PLY and curves
 ``sweep``              many runs of one experiment under other settings, as processes or SLURM jobs

@@ -17,7 +17,10 @@
 - ``cuts``: where a new shot starts.
 - ``live_source``: the newest frame of a pipe, camera or address; ``live_input``: what such a name means.
 - ``degradation``: what lowers a clip's quality, by name and level: resolution, blur, noise, compression, crop error.
-- ``detector``: where the face is, by MediaPipe where it is installed.
+- ``detector``: where faces are, behind one interface: a box, or ``mediapipe_finder`` where MediaPipe is installed;
+  ``face_choice``: which of several is followed.
 - ``clip_truth``: what a synthetic clip really shows; opened by evaluation only.
-- ``check``: what ``steadyface check`` says of a clip or a capture.
+- ``check``: what ``steadyface check`` says: of a capture (``capture_check``) or of a clip. Of a clip, ``clip_check``
+  measures (``sharpness``, ``face_light``) what ``clip_figures`` holds; ``clip_verdicts``, ``face_verdicts``,
+  ``light_verdicts`` and ``person_verdicts`` judge it; ``finding`` is a line of the result.
 """

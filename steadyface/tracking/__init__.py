@@ -11,8 +11,9 @@ Map:
     photometric_fit, photometric_step   a baseline: every frame fitted for itself to the picture's colours
     generic_tracker  a peer: MediaPipe's landmarks, where it is installed
     external       other trackers' results, read from a file
-    landmark_track landmarks of a clip, and what they can be judged by
+    landmark_track landmarks of a clip, and what they can be judged by; landmark_overlay: drawn over it
     residual       how well the model explains the picture, in texture space
+    occlusion      how much of the face it does not explain
     evidence, front_texels          what a frame says of its own track: texture, points, coverage, by region
     confidence, confidence_features how likely a frame and its regions are right, calibrated
     presence       whether a face is there at all, in stretches
