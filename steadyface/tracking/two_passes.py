@@ -17,7 +17,7 @@ from steadyface.capture.video import VideoFrame
 from steadyface.geometry.cameras import crop_intrinsics
 from steadyface.tracking.confidence import Calibration
 from steadyface.tracking.crop_path import CropPath, draw_path
-from steadyface.tracking.evidence import Evidence, frame_evidence, join_evidence
+from steadyface.tracking.evidence import Evidence, frame_evidence, join_evidence, picture_in_crop
 from steadyface.tracking.focal_observations import FocalObservations
 from steadyface.tracking.follower import FaceFollower
 from steadyface.tracking.presence import present
@@ -136,7 +136,8 @@ def _track_part(path: CropPath, part: list[VideoFrame], first: int, sighter: Sig
         image = torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255).to(device)
         intrinsics = crop_intrinsics(sighter.intrinsics.expand(len(part), 3, 3), boxes, size).to(device)
         prediction = sighter.encoder.predict(image, intrinsics)
-        evidence = frame_evidence(*networks, sighter.encoder, image, intrinsics, prediction)
+        picture = picture_in_crop(boxes, size, *part[0].image.shape[1::-1]).to(device)
+        evidence = frame_evidence(*networks, sighter.encoder, image, intrinsics, prediction, picture)
         number = torch.arange(first, first + len(part), device=device)
         face_model, statistics = sighter.face_model, sighter.statistics
         residual = sampled_residuals(face_model, statistics, image, intrinsics, prediction.state, number).cpu()
