@@ -41,21 +41,23 @@ def check_with_run(
         focal_px: of the full frame; 0 = as the file states, or a guess. It moves the head's depth, not the findings.
 
     Raises:
-        InputError: nothing at ``path``, a run without an encoder, or options for a capture.
+        InputError: nothing at ``path``, a run without an encoder, a box beside the picture, or options for a capture.
     """
     given = [name for name, value in (("--run", run), ("--box", box), ("--focal", focal_px)) if value]
     if given and path.is_dir() and not is_clip(path):
         raise InputError(given[0], "a clip", f"the capture {path}", f"leave {given[0]} out: it is for clips")
-    if run is None or not path.exists():
+    if not given or not path.exists():
         return check_path(path, box, which)
-    networks = load_tracker(find_checkpoint(run))
     try:
         info = probe(path, partial=True)
     except InputError:
         return check_path(path, box, which)  # which says the same as a fault
+    start = square_box(path, list(box), info) if box else None
+    if run is None:
+        return check_path(path, box, which)
+    networks = load_tracker(find_checkpoint(run))
     focal = stated_focal(path, info, focal_px)
     px = focal.px if focal else GUESSED_FOCAL_OVER_SIDE * max(info.width, info.height)
-    start = square_box(path, list(box), info) if box else None
     return check_path(path, box, which, PersonLook(networks, Sighter(*networks, frame_intrinsics(px, info)), start))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def check(arguments: argparse.Namespace) -> int:
     box, which = parse_box(arguments.box), parse_face(arguments.face)
     findings = check_with_run(arguments.path, arguments.run, box, which, arguments.focal)
     if arguments.json:
-        print(json.dumps({"path": str(arguments.path), "findings": [one._asdict() for one in findings]}, indent=1))
+        listed = [one._asdict() | {"values": _numbers(one.values)} for one in findings]
+        print(json.dumps({"path": str(arguments.path), "findings": listed}, indent=1))
     else:
         told = [one for one in findings if one.mark != "fault"]
         print("".join(f"{line}\n" for line in format_findings(told).splitlines()), end="")
@@ -46,6 +48,11 @@ def check(arguments: argparse.Namespace) -> int:
             print(f"steadyface: {one.name + ': ' if one.name not in ('file', 'capture') else ''}{one.figure}"
                   f"{'; ' + one.remedy if one.remedy else ''}", file=sys.stderr)  # fmt: skip
     return 2 if has_fault(findings) else 0
+
+
+def _numbers(values: dict[str, float]) -> dict[str, float | None]:
+    """Without nan, which JSON does not have."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 COMMANDS = (
