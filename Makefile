@@ -13,6 +13,8 @@ space := $(empty) $(empty)
 comma := ,
 seed_list = seeds=[$(subst $(space),$(comma),$(strip $(SEEDS)))]
 
+BLENDER_STAMP := .venv-blender/.installed
+DETECTOR_STAMP := .venv/.detector-installed
 SERVICES := postgresql slurm-wlm munge chromium
 
 .PHONY: help install demo test test-services lint reliability bench results detector clean
@@ -33,6 +35,12 @@ $(SERVICES_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable ".[test,services]"
 	touch $@
 
+# Blender as a module wants a numpy of its own: another environment, of about 520 MB. Where it cannot be installed,
+# its tests are skipped with the reason.
+$(BLENDER_STAMP):
+	test -x .venv-blender/bin/python || $(PYTHON) -m venv .venv-blender
+	.venv-blender/bin/python -m pip install --quiet "bpy==4.5.*" && touch $@ || rm -rf .venv-blender
+
 install: $(STAMP)  ## make .venv and install into it (the other commands do so when needed)
 
 demo: $(STAMP)  ## lab capture, training, adaptation, tracking, report; SEEDS="0 1 2" for three seeds
@@ -42,7 +50,7 @@ test: $(STAMP)  ## run the tests
 	OMP_NUM_THREADS=1 WANDB_MODE=offline $(BIN)/python -m pytest
 
 # Root gets what is missing from Debian; for anyone else, and without apt, the tests of a missing service are skipped.
-test-services: $(SERVICES_STAMP)  ## run the tests against a real PostgreSQL, SLURM and Chromium; as root, installs them
+test-services: $(SERVICES_STAMP) $(DETECTOR_STAMP) $(BLENDER_STAMP)  ## tests against PostgreSQL, SLURM, Chromium, Blender, MediaPipe
 	if [ $$(id -u) -eq 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(SERVICES) >/dev/null 2>&1; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -qq -y --no-install-recommends $(SERVICES); fi
@@ -69,10 +77,13 @@ results: $(STAMP)  ## objectives, baselines, oracles on three subjects; encoders
 	$(BIN)/steadyface results runs/results_encoder --out docs/results-encoder.md --made-by "make results"
 
 # --no-deps: MediaPipe's own bounds ask for a protobuf older than W&B takes; this set was run together.
-detector: $(STAMP)  ## optional: MediaPipe, which finds the face when no --box is given
+detector: $(DETECTOR_STAMP)  ## optional: MediaPipe, which tells several faces apart and is a peer to compare with
+
+$(DETECTOR_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps "mediapipe==0.10.21"
 	$(BIN)/python -m pip install --quiet "protobuf>=6.33.5,<7" absl-py attrs flatbuffers matplotlib sounddevice \
 		"opencv-python-headless==4.14.0.94"
+	touch $@
 
 clean:  ## remove caches and builds; keeps .venv and runs
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
