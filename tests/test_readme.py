@@ -26,9 +26,10 @@ MAKE = [line for line in LINES if line.startswith("make")]
 
 
 def words_of(line: str) -> list[str]:
-    """A command's words after the program, comments left out."""
+    """A command's words after the program, up to where its output goes; comments left out."""
     words = shlex.split(line, comments=True)
-    return words[next(i for i, word in enumerate(words) if word.endswith("steadyface")) + 1 :]
+    words = words[next(i for i, word in enumerate(words) if word.endswith("steadyface")) + 1 :]
+    return words[: words.index(">")] if ">" in words else words
 
 
 def test_the_readme_shows_commands() -> None:
