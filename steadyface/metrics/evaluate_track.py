@@ -36,16 +36,28 @@ class JudgedFace(NamedTuple):
 
 
 def judged_face(clip: Track | ClipTruth, rigid: Tensor, reference: Tensor) -> JudgedFace:
-    """Canonicalise a track or a truth, and bring it into camera and picture, in float64.
+    """Canonicalise a track or a truth, and bring it into camera and picture, in float64; nan in a track's lost frames.
 
     Args:
         clip: anything with vertices (T, N, 3), rotation, translation and intrinsics (T, 3, 3).
         rigid: (K,) long, rigid vertices.
         reference: (N, 3) mm, the mesh whose rigid vertices define the head frame.
     """
-    head = canonicalise(clip.vertices, clip.rotation, clip.translation, rigid, reference)
+    found = getattr(clip, "found", torch.ones(len(clip.time_s), dtype=torch.bool))
+    head = canonicalise(clip.vertices[found], clip.rotation[found], clip.translation[found], rigid, reference)
     camera = head.in_camera()
-    return JudgedFace(head, camera, project(camera, clip.intrinsics.double()))
+    picture = project(camera, clip.intrinsics[found].double())
+    if bool(found.all()):
+        return JudgedFace(head, camera, picture)
+    return JudgedFace(HeadFrameFace(*(_spread(part, found) for part in head)), _spread(camera, found),
+                      _spread(picture, found))  # fmt: skip
+
+
+def _spread(values: Tensor, found: Tensor) -> Tensor:
+    """Values of the found frames in their places among all T, nan between: (F, ...), (T,) bool -> (T, ...)."""
+    spread = values.new_full((len(found), *values.shape[1:]), torch.nan)
+    spread[found] = values
+    return spread
 
 
 def evaluate_track(

@@ -12,7 +12,7 @@ from pytorch3d.transforms import axis_angle_to_matrix
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.errors import InputError
 from steadyface.metrics.evaluate_track import evaluate_track, judged_face
-from steadyface.tracking.track import Track
+from steadyface.tracking.track import Track, without_faces
 
 FRAMES, VERTICES = 40, 60
 RIGID, REGIONS = torch.arange(20), {"lips": torch.arange(40, 50), "jaw": torch.arange(50, 60)}
@@ -94,3 +94,27 @@ def test_a_track_of_another_clip_is_refused():
         evaluate_track(shifted, truth, REGIONS, RIGID)
     with pytest.raises(InputError, match="vertices of shape"):
         evaluate_track(replace(_track(truth), vertices=truth.vertices[:, :-1]), truth, REGIONS, RIGID)
+
+
+def test_lost_frames_and_cuts_are_left_out_and_no_difference_reaches_over_them():
+    """Positions are scored by frame; motion by stretch, as if each were a clip of its own."""
+    truth = _truth()
+    noisy = replace(_track(truth), vertices=truth.vertices + 0.3 * torch.randn(FRAMES, VERTICES, 3))
+    found = torch.ones(FRAMES, dtype=torch.bool)
+    found[8:10] = False
+    track = replace(noisy, shot=(torch.arange(FRAMES) >= 25).long())
+    values = evaluate_track(without_faces(track, ~found), truth, REGIONS, RIGID)
+    reference = truth.vertices.double().mean(0)
+    whole = evaluate_track(noisy[found], _at(truth, found), REGIONS, RIGID, reference)
+    parts = [slice(0, 8), slice(10, 25), slice(25, FRAMES)]
+    apart = [evaluate_track(noisy[part], _at(truth, part), REGIONS, RIGID, reference) for part in parts]
+    for name in ("vertex_error_mm", "reprojection_error_px", "head_rotation_error_deg"):
+        assert values[name] == pytest.approx(whole[name], rel=1e-9)
+    for name in ("acceleration_error_px_s2", "stability_ratio", "motion_gain"):
+        mean = sum((part.stop - part.start) * one[name] for part, one in zip(parts, apart, strict=True)) / 38
+        assert values[name] == pytest.approx(mean, rel=1e-9)
+    assert values.keys() == whole.keys()
+
+
+def _at(truth, frames):
+    return ClipTruth(**{name: value[frames] for name, value in vars(truth).items()})
