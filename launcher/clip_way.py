@@ -20,13 +20,14 @@ from steadyface.capture.face_choice import LARGEST, FaceChoice
 from steadyface.capture.mediapipe_finder import has_mediapipe, open_mediapipe_finder
 from steadyface.capture.video import VideoFrame, VideoInfo, probe, read_frames
 from steadyface.errors import InputError
+from steadyface.tracking.confidence import shipped_calibration
 from steadyface.tracking.crop_path import CropPath, fixed_path
 from steadyface.tracking.focal import estimate_focal
 from steadyface.tracking.focal_observations import FocalObservations
 from steadyface.tracking.follower import DetectedHeads, FaceFollower, GivenBox, HeadFinder
 from steadyface.tracking.point_model import lab_points
 from steadyface.tracking.sighting import Sighter
-from steadyface.tracking.two_passes import follow_clip
+from steadyface.tracking.two_passes import faces_along, follow_clip
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,26 @@ def find_way(clip: Path, networks: Networks, start: Start, focal_px: float = 0.0
     crops.filled(clip)  # raises where no frame shows a head
     focal = focal or estimated_focal(observations, networks, info, guess)
     return replace(crops, focal_px=focal.px), focal
+
+
+def find_verified_way(clip: Path, networks: Networks, start: Start, focal_px: float = 0.0) -> CropPath:
+    """As ``find_way``, and then looked at frame by frame: what has no face has no box. For learning and scoring.
+
+    Where no frame passes for a face, as with a network that has learned nothing, the crops stay as they were found.
+    """
+    way, _ = find_way(clip, networks, start, focal_px)
+    sighter = Sighter(*networks, frame_intrinsics(way.focal_px, probe(clip)))
+    frames = with_progress(read_frames(clip), len(way), f"{clip.name}: is the face there?")
+    found = faces_along(way, frames, sighter, shipped_calibration())
+    if not bool(found.any()):
+        logger.warning("%s: no frame passes for a face of this model; all are used", clip)
+        return way
+    box = way.box.clone()
+    box[~found] = torch.nan
+    lost = int((~found).sum())
+    if lost:
+        logger.warning("%s: %d of %d frames show no face, and are left out", clip, lost, len(way))
+    return replace(way, box=box)
 
 
 def stated_focal(clip: Path, info: VideoInfo, focal_px: float) -> Focal | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from launcher.baselines import BASELINES, BaselineClip, check_baselines
-from launcher.clip_way import Start, find_way
+from launcher.clip_way import Start, find_verified_way
 from launcher.degradation_study import Study, network_rows, study_degradations
 from launcher.execution import say
 from launcher.external_rows import ExternalRow, read_external_rows
@@ -81,7 +81,8 @@ def evaluate_clip(
     """The rows of one clip: row -> metric -> a value a seed, rows without a seed repeat their value; and the
     degradations of the adapted clip, where the experiment names some."""
     networks = load_tracker(outcome.source)
-    way = find_way(clip.path, networks, Start(clip.box), clip.focal_px)[0] if experiment.clips.follow else None
+    start, follow = Start(clip.box), experiment.clips.follow
+    way = find_verified_way(clip.path, networks, start, clip.focal_px) if follow else None
     data = read_clip(clip.path, clip.box, clip.focal_px, networks.encoder.image_size, way)
     (info,) = data.clip_infos
     # before anything is tracked: what does not fit the clip is refused at once

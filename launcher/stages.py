@@ -19,7 +19,7 @@ from callbacks.tracking_video import TrackingVideo
 from callbacks.vertex_error import VertexError
 from datamodules.lab_captures import LabCaptures
 from datamodules.wild_clips import WildClips, WildClipsSettings
-from launcher.clip_way import Start, find_way
+from launcher.clip_way import Start, find_verified_way
 from launcher.execution import execute, is_main_process
 from launcher.joined_data import ClipsBesideLab
 from launcher.outcome import ADAPTED
@@ -157,7 +157,7 @@ class StageRunner:
         if source not in self._known_ways:
             networks = load_tracker(source)
             start, focal_px = Start(clips.box), clips.focal_px
-            ways = [find_way(Path(clip), networks, start, focal_px)[0] for clip in clips.clips]
+            ways = [find_verified_way(Path(clip), networks, start, focal_px) for clip in clips.clips]
             self._known_ways[source] = ways
         if is_main_process():
             for number, way in enumerate(self._known_ways[source]):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from launcher.clip_way import Focal, Start, find_way, frame_intrinsics, stated_focal, with_progress
+from launcher.clip_way import Focal, Start, find_way, frame_intrinsics, stated_focal, until_fault, with_progress
 from launcher.export import check_formats, export_file, require_shapes, shapes_of_run
 from launcher.keyframes import (
     apply_to_folder,
@@ -23,7 +25,7 @@ from launcher.outcome import find_checkpoint
 from launcher.runs import make_folder
 from launcher.tracking import ModelTextures, Networks, load_tracker, warn_of_another_face
 from steadyface.capture.named_shapes import read_named_shapes
-from steadyface.capture.video import probe, read_frames
+from steadyface.capture.video import VideoInfo, probe, read_frames
 from steadyface.errors import InputError
 from steadyface.tracking.confidence import shipped_calibration
 from steadyface.tracking.crop_path import CropPath
@@ -32,10 +34,11 @@ from steadyface.tracking.filters.lag_report import describe_filter
 from steadyface.tracking.overlay import write_overlay_video
 from steadyface.tracking.sighting import Sighter
 from steadyface.tracking.track_file import StoredTrack, TrackWriter
-from steadyface.tracking.two_passes import track_along
+from steadyface.tracking.two_passes import in_step, track_along
 from steadyface.types import SubjectStatistics
 
 TRACK, UNFILTERED, CROPS, OVERLAY = "track.npz", "track_unfiltered.npz", "crops.npz", "overlay.mp4"
+_LOOKED_AT = 16  # frames, to see whether crops are of a clip
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,8 @@ def track_to_files(clip: Path, run: Path, options: TrackOptions, out: Path) -> N
     keyframes = read_for(networks, options.keyframes) if options.keyframes else None
     origin = origin_of(clip, checkpoint, options.deciding())
     if keyframes is None or earlier_track(out, origin) is None:
-        make_folder(out)
-        forget_origin(out)
-        track_anew(clip, networks, options, crops, out)
+        with folder_if_used(out):
+            track_anew(clip, networks, options, crops, out)
         remember_origin(out, origin)
     if keyframes is not None:
         for line in apply_to_folder(out, keyframes, networks):
@@ -114,6 +116,7 @@ def track_to_files(clip: Path, run: Path, options: TrackOptions, out: Path) -> N
 def track_anew(clip: Path, networks: Networks, options: TrackOptions, crops: CropPath | None, out: Path) -> None:
     """Both passes and the filter, into ``out``."""
     way, focal = _way(clip, networks, options, crops)
+    forget_origin(out)
     way.save(out / CROPS)
     print(f"focal length {focal.px:.0f} px, {focal.origin}", flush=True)
     track = track_file(clip, networks, way, out / TRACK)
@@ -137,7 +140,35 @@ def _way(clip: Path, networks: Networks, options: TrackOptions, crops: CropPath 
     if focal is None:
         remedy = "give --focal PX, or leave --crops out"
         raise InputError(options.crops or clip, "crops with a focal length", "none", remedy)
+    check_crops(clip, crops, info)
     return replace(crops, focal_px=focal.px), focal
+
+
+def check_crops(clip: Path, crops: CropPath, info: VideoInfo) -> None:
+    """Raises InputError where the clip's start says that the crops are another's; the second pass sees all of it."""
+    boxes, remedy = crops.filled(clip), "give the clip that they were found in, or leave --crops out"
+    if 0 < info.frame_count < len(crops):
+        got = f"{len(crops)} crops for {info.frame_count} frames"
+        raise InputError(clip, "crops of this clip", got, remedy)
+    x, y = (boxes[:, :2] + boxes[:, 2:] / 2).median(dim=0).values.tolist()
+    if not (0 <= x < info.width and 0 <= y < info.height):
+        raise InputError(clip, "crops of this clip", f"crops beside its {info.width} x {info.height} picture", remedy)
+    for _ in in_step(until_fault(islice(read_frames(clip), _LOOKED_AT)), crops[:_LOOKED_AT]):
+        pass
+
+
+@contextmanager
+def folder_if_used(folder: Path) -> Iterator[None]:
+    """Make a folder, with its parents; after an error, what was made and is still empty is gone again."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        for place in missing:
+            with suppress(OSError):
+                place.rmdir()
+        raise
 
 
 def track_file(clip: Path, networks: Networks, way: CropPath, out: Path) -> StoredTrack:

@@ -24,6 +24,7 @@ from launcher.wandb_artifacts import log_checkpoint, use_inputs
 
 STEP = "trainer/global_step"  # the x axis of every stage
 SWEEP = "STEADYFACE_SWEEP"  # the environment variable that names the sweep a process is a trial of
+SERVICE = "WANDB_SERVICE"  # where W&B's own background process answers
 MAIN_METRICS = ("val/*", "train/loss")  # whose lowest value is in the summary beside the last
 # Of two patterns that match a name W&B takes either, now this one, now that: they must not overlap.
 OTHER_METRICS = ("train/*", "media/*", "epoch")
@@ -122,6 +123,7 @@ def start_run(
         agents: the run is that of the sweep trial that an agent waits for; its id is then the agent's.
     """
     keep_inside(folder)
+    leave_service_of_others()
     trial = agent_trial()
     options: dict[str, Any] = {}
     if agents and trial is not None:
@@ -155,6 +157,17 @@ def keep_inside(folder: Path) -> None:
     inside = (folder / "wandb").resolve()
     for variable, place in (("DATA", "data"), ("CACHE", "cache"), ("ARTIFACT", "artifacts")):
         os.environ[f"WANDB_{variable}_DIR"] = str(inside / place)
+
+
+def leave_service_of_others() -> None:
+    """Have W&B start a service of this process's own, where the environment names that of a parent.
+
+    A parent's service would not notice that this process was killed: it would keep the run's id for itself, and the
+    stage that goes on under that id would be refused.
+    """
+    _, _, owner = os.environ.get(SERVICE, "").partition("-")  # VERSION-PID-...
+    if owner and owner.partition("-")[0] != str(os.getpid()):
+        del os.environ[SERVICE]
 
 
 def group_of(experiment: str, settings: WandbSettings) -> str:

@@ -44,8 +44,8 @@ class ModelLook(Protocol):
 class ClipFigures:
     """What was measured of a clip; empty lists where nothing could be.
 
-    face_source: ``box``, ``detector``, ``model`` or ``none``. looks: frames in which a face was searched; faces: boxes found in
-    them; several, border, blur_px: of the same looks. unread: why the file could not be read to its end.
+    face_source: ``box``, ``detector``, ``model`` or ``none``. looks: frames in which a face was searched; faces: boxes
+    found in them; several, border, blur_px: of the same looks. unread: why the file could not be read to its end.
     """
 
     info: VideoInfo

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from steadyface.capture.crop import crop_image
 from steadyface.capture.video import VideoFrame
+from steadyface.errors import InputError
 from steadyface.geometry.cameras import crop_intrinsics
 from steadyface.tracking.confidence import Calibration
 from steadyface.tracking.crop_path import CropPath, draw_path
@@ -32,6 +33,7 @@ LOOK_INTERVAL_S = 0.1
 """The first pass looks for the face this often: what moves faster between two looks, the crop's margin holds."""
 
 _BATCH = 16
+_TIME_TOLERANCE_S = 1e-3
 
 
 def follow_clip(
@@ -77,12 +79,15 @@ def track_along(
         sighter: the networks, and the intrinsics of the full frame.
         calibration: of the confidence.
         writer: takes the track; where the frames end early, it holds those that came.
+
+    Raises:
+        InputError: the frames are not those of the path; whatever ``frames`` raises.
     """
     known = path.known
     evidence: list[Evidence] = []
     done = 0
     try:
-        for part in _parts(frames, known):
+        for part in _parts(in_step(frames, path), known):
             if bool(known[done]):
                 track, found = _track_part(path, part, done, sighter)
                 evidence.append(found)
@@ -93,6 +98,26 @@ def track_along(
     finally:
         if writer.frames == done > 0:
             _judge(path, done, evidence, sighter, calibration, writer)
+
+
+def faces_along(
+    path: CropPath, frames: Iterable[VideoFrame], sighter: Sighter, calibration: Calibration
+) -> Tensor:
+    """The second pass without its track: in which frames the face is there, (T,) bool; arguments as `track_along`.
+
+    Where the frames end early, it is nowhere behind them.
+    """
+    known, done = path.known, 0
+    evidence: list[Evidence] = []
+    for part in _parts(frames, known):
+        if bool(known[done]):
+            evidence.append(_track_part(path, part, done, sighter)[1])
+        done += len(part)
+    found = torch.zeros(len(path), dtype=torch.bool)
+    if evidence:
+        joined, seen = join_evidence(evidence), torch.nonzero(known[:done])[:, 0]
+        found[seen] = present(calibration.presence(joined), joined.coverage, path.time_s[seen], path.shot[seen])
+    return found
 
 
 def _judge(
@@ -112,16 +137,41 @@ def _judge(
     writer.amend(found=found, confidence=confidence, region_confidence=region_confidence)
 
 
+def in_step(frames: Iterable[VideoFrame], path: CropPath) -> Iterator[VideoFrame]:
+    """The frames of a clip, as long as they are those that its crops were found in.
+
+    Raises:
+        InputError: where another time stamp comes, or a frame too many or too few.
+    """
+    count, times = 0, path.time_s.tolist()
+    for frame in frames:
+        if count == len(times):
+            raise _not_these_crops(f"{len(times)} frames", "more")
+        if abs(frame.time_s - times[count]) > _TIME_TOLERANCE_S:
+            raise _not_these_crops(f"frame {count} at {times[count]:.3f} s", f"one at {frame.time_s:.3f} s")
+        yield frame
+        count += 1
+    if count < len(times):
+        raise _not_these_crops(f"{len(times)} frames", str(count))
+
+
+def _not_these_crops(expected: str, got: str) -> InputError:
+    return InputError("the clip", f"{expected}, as its crops have", got, "track it again, without --crops")
+
+
 def _parts(frames: Iterable[VideoFrame], known: Tensor) -> Iterator[list[VideoFrame]]:
-    """Batches of frames that either all have a box or all have none."""
+    """Batches of frames that either all have a box or all have none; those in front of a fault before it is raised."""
     part: list[VideoFrame] = []
-    for index, frame in enumerate(frames):
-        if index >= len(known):
-            break
-        if part and (len(part) == _BATCH or bool(known[index]) != bool(known[index - 1])):
+    try:
+        for index, frame in enumerate(frames):
+            if part and (len(part) == _BATCH or bool(known[index]) != bool(known[index - 1])):
+                yield part
+                part = []
+            part.append(frame)
+    except Exception:
+        if part:
             yield part
-            part = []
-        part.append(frame)
+        raise
     if part:
         yield part
 

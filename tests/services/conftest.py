@@ -115,6 +115,12 @@ def service(
 
 @pytest.fixture(scope="session")
 def service_folder() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
     """A folder with a short path (sockets need one) that other users may enter."""
     with tempfile.TemporaryDirectory(prefix="steadyface-services-") as name:
         Path(name).chmod(0o755)
@@ -148,12 +154,22 @@ def postgresql(service_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def slurm(service_folder: Path) -> Iterator[dict[str, str]]:
+    """A cluster of one node: `slurm_cluster`."""
+    with slurm_cluster(service_folder / "slurm") as env:
+        yield env
+
+
+@contextmanager
+def slurm_cluster(folder: Path) -> Iterator[dict[str, str]]:
     """A cluster of one node with 4 slots; the environment in which sbatch, squeue and scontrol reach it.
 
     Partition ``main`` is the default; a job in ``urgent`` pre-empts those in ``main``, which are requeued.
+
+    Args:
+        folder: for the cluster's files, made here, in an `open_folder`.
     """
     munged, controller, node = (needs(name, root=True) for name in ("munged", "slurmctld", "slurmd"))
-    folder, host = service_folder / "slurm", socket.gethostname().split(".")[0]
+    host = socket.gethostname().split(".")[0]
     for part in (folder, folder / "state", folder / "spool"):
         part.mkdir(mode=0o755)
     key, config = folder / "munge.key", folder / "slurm.conf"
