@@ -16,6 +16,7 @@ import pytest
 from launcher.cli import main
 from launcher.runs import read_record
 from steadyface.capture.video import probe
+from steadyface.tracking.crop_path import CropPath
 from steadyface.tracking.track import Track
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,6 +154,18 @@ def test_a_clip_without_truth_is_adapted_to(ran: tuple[Path, str], clip: Path) -
     rows = json.loads((ran[0] / "runs" / "mine" / "summary.json").read_text())["adapted_clip"]
     assert set(rows) == {"source", "source_smoothed", "adapted", "adapted_smoothed"}
     assert not any("error" in metric or "lag" in metric for metric in rows["adapted"])
+
+
+def test_crops_that_follow_the_head_are_found_by_the_source_and_kept(ran: tuple[Path, str]) -> None:
+    """A network of a few steps sees no head yet: that is said, and the box is taken as it is."""
+    words = ["source=runs/smoke", "clips.follow=true", "variants={}", "evaluation.held_out_clip=", "name=follows"]
+    code, _, errors = steadyface(ran[0], "run", SMOKE, *words)
+    assert code == 0, errors[-3000:]
+    (crops,) = (ran[0] / "runs" / "follows").glob("adaptation-*/crops/0.npz")
+    clip = next((ran[0] / "runs" / "smoke").glob("studio-*/data/clips/adapt.mp4"))
+    assert len(CropPath.load(crops)) == probe(clip).frame_count
+    row = json.loads((ran[0] / "runs" / "follows" / "summary.json").read_text())["adapted_clip"]["adapted"]
+    assert row["reprojection_error_px"][0] > 0
 
 
 def test_a_clip_is_tracked_to_states_and_overlay(ran: tuple[Path, str], clip: Path, tmp_path: Path) -> None:
