@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,6 +43,9 @@ from steadyface.tracking.tracker import canonical_track
 from steadyface.types import FaceState
 
 logger = logging.getLogger(__name__)
+
+SEARCH_WINDOWS_A_FRAME = 8
+"""Of about 80 in a whole search: more would hold the frames up."""
 
 _REMEMBERED = 1800  # frames over which the filter's lag is measured: a minute
 
@@ -145,16 +149,24 @@ def track_live(
     if seconds is not None and not seconds > 0:
         raise InputError("--seconds", "a number above 0", f"{seconds:g}", "leave it out to go on until the source ends")
     networks = load_tracker(find_checkpoint(run))
+    warm_up(networks)
     with source, ended_by_signals(source.stop):
         first = source.next_frame()
         if first is None:
             print("live: stopped before the first frame", file=sys.stderr)
             return
         intrinsics, start = _intrinsics(name, first.frame, focal_px), _start(name, first.frame, box)
-        follower = FaceFollower(Sighter(*networks, intrinsics), start)
+        follower = FaceFollower(Sighter(*networks, intrinsics), start, SEARCH_WINDOWS_A_FRAME)
         make_folder(out)
         tracker = LiveTracker(networks, follower, intrinsics, live_filter)
         run_live(source, first, tracker, out / "track.npz", seconds, stream_json)
+
+
+def warm_up(networks: Networks) -> None:
+    """A look at nothing: the first one takes a second longer than all others, and frames would wait for it."""
+    size = networks.encoder.image_size
+    nowhere = torch.tensor([[size, 0.0, size / 2], [0.0, size, size / 2], [0.0, 0.0, 1.0]])
+    Sighter(*networks, nowhere).look(np.zeros((size, size, 3), dtype=np.uint8), [(0.0, 0.0, size, size)])
 
 
 def run_live(

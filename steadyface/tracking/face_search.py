@@ -7,6 +7,8 @@ looks like a head is cropped again by what was seen, and must then look more lik
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,14 +24,17 @@ _CANDIDATE_LIMIT = 5.0  # implausibility of a window that is worth it: its crop 
 _LOOKS = 4
 
 
-def search_face(sighter: Sighter, image: NDArray[np.uint8]) -> Sighting | None:
+def search_face(
+    sighter: Sighter, image: NDArray[np.uint8], windows: Sequence[Box] | None = None
+) -> Sighting | None:
     """The head in a frame that is most like the model's person; None where there is none.
 
     Args:
         sighter: with the frame's intrinsics.
         image: (H, W, 3) uint8 sRGB.
+        windows: where to look; the whole frame where they are left out.
     """
-    windows = search_windows(*image.shape[:2])
+    windows = search_windows(*image.shape[:2]) if windows is None else windows
     seen: list[Sighting] = []
     for first in range(0, len(windows), _BATCH):
         seen += sighter.look(image, windows[first : first + _BATCH])

@@ -18,7 +18,7 @@ from steadyface.capture.cuts import CutDetector
 from steadyface.capture.detector import FaceFinder, face_in_head, head_box
 from steadyface.capture.face_choice import LARGEST, FaceChoice, choose_face, first_face
 from steadyface.capture.video import VideoFrame
-from steadyface.tracking.face_search import search_face, settle
+from steadyface.tracking.face_search import search_face, search_windows, settle
 from steadyface.tracking.sighting import Sighter, Sighting
 
 SEARCH_INTERVAL_S = 0.5
@@ -77,10 +77,15 @@ class FaceFollower:
     Args:
         sighter: with the clip's intrinsics.
         finder: asked first, wherever the face has to be found anew; None: the encoder searches by itself.
+        windows_a_step: of a search, looked at in one frame; the next frame goes on where it ends. For a live
+            source, where a whole search would hold everything up. None: a whole search, but not in every frame.
     """
 
-    def __init__(self, sighter: Sighter, finder: HeadFinder | None = None) -> None:
+    def __init__(
+        self, sighter: Sighter, finder: HeadFinder | None = None, windows_a_step: int | None = None
+    ) -> None:
         self._sighter, self._finder, self._cuts = sighter, finder, CutDetector()
+        self._windows_a_step, self._window = windows_a_step, 0
         self._shot, self._box = 0, None  # type: tuple[int, Box | None]
         self._last: Box | None = None
         self._searched_s = -np.inf
@@ -133,10 +138,19 @@ class FaceFollower:
             sighting = settle(self._sighter, frame.image, start)
             if sighting is not None:
                 return sighting
+        if self._windows_a_step is not None:
+            return search_face(self._sighter, frame.image, self._next_windows(*frame.image.shape[:2]))
         if frame.time_s < self._searched_s + SEARCH_INTERVAL_S:
             return None
         self._searched_s = frame.time_s
         return search_face(self._sighter, frame.image)
+
+    def _next_windows(self, height: int, width: int) -> list[Box]:
+        """The part of a search that this frame has, large windows first."""
+        windows = search_windows(height, width)
+        start = self._window if self._window < len(windows) else 0
+        self._window = start + (self._windows_a_step or len(windows))
+        return windows[start : self._window]
 
 
 def _is_near(head: Box, box: Box) -> bool:

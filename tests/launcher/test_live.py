@@ -196,7 +196,7 @@ def test_a_frame_never_waits_for_longer_than_the_step_before(networks, fifo, tmp
 
 
 def test_the_track_is_what_the_networks_say_and_absent_where_lost(networks, fifo, tmp_path) -> None:
-    camera = Camera(fifo, 40)
+    camera = Camera(fifo, 240)
     _, follower, _ = run(networks, str(fifo), tmp_path / "track.npz", late=2, lost=(3, 4), cuts=(8,))
     camera.join()
     track = Track.load(tmp_path / "track.npz")
@@ -215,7 +215,7 @@ def test_the_track_is_what_the_networks_say_and_absent_where_lost(networks, fifo
 
 
 def test_states_are_streamed_and_filtered(networks, fifo, tmp_path, capsys) -> None:
-    camera = Camera(fifo, 60)
+    camera = Camera(fifo, 240)
     _, follower, _ = run(
         networks, str(fifo), tmp_path / "track.npz", 1, "one_euro", lost=(2,), cuts=(6,), stream_json=True
     )

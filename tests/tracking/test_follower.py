@@ -140,3 +140,16 @@ def test_the_first_pass_looks_at_the_first_frame_of_every_shot():
     assert path.shot.tolist() == [0] * 4 + [1] * 2 + [2] * 6
     centre = path.box[:, 0] + path.box[:, 2] / 2 - 0.5
     assert torch.allclose(centre, torch.tensor([40.0] * 4 + [120.0] * 2 + [180.0] * 6).double(), atol=0.5)
+
+
+def test_a_live_search_takes_a_part_in_each_frame_and_finds_the_face_within_a_round():
+    sighter = DiscSighter()
+    follower = FaceFollower(sighter, windows_a_step=8)
+    windows = len(search_windows(HEIGHT, WIDTH))
+    found = []
+    for frame in _clip([170.0] * 60):
+        before = sighter.looks
+        found.append(follower.step(frame).found)
+        assert sighter.looks - before <= 8 + 4 * 4  # a part, and a settling of four candidates
+    first = found.index(True)
+    assert first <= windows // 8 + 1 and all(found[first:])
