@@ -226,7 +226,7 @@ def test_states_are_streamed_and_filtered(networks, fifo, tmp_path, capsys) -> N
     assert lines[2]["found"] is False and lines[2]["rotation"] is None
     torch.testing.assert_close(torch.tensor(lines[5]["latent"]), track.latent[5])
     torch.testing.assert_close(torch.tensor(lines[5]["translation_mm"]), track.translation[5])
-    assert sum(line["dropped"] for line in lines) == 60 - len(lines)
+    assert sum(line["dropped"] for line in lines) == 240 - len(lines)
     again = SlowFollower(networks, None, 0)
     for row in range(3, 9):  # behind a lost face and behind a cut the filter begins anew
         raw = again.step(VideoFrame(0, 0.0, numbered(lines[row]["frame"]))).sighting.state.latent[0]
