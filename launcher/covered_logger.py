@@ -18,6 +18,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from wandb.util import get_core_path
 
 from launcher.metrics_file import read_metrics
+from launcher.stopping import requested_stop
 from launcher.wandb_runs import STEP, StageLogger
 
 logger = logging.getLogger(__name__)
@@ -67,8 +68,14 @@ class CoveredLogger(Logger):
     def release(self) -> None:
         """Hand on all that was logged so far."""
         waiting, self._waiting = self._waiting, []
-        for log in waiting:
-            log()
+        try:
+            for log in waiting:
+                log()
+        except ConnectionError:
+            # Who ends a job signals all its processes, W&B's own among them: that is no fault of the stage, and what
+            # W&B lacks it gets when the stage goes on.
+            if not requested_stop():
+                raise
 
     @rank_zero_only
     def catch_up(self, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,20 @@ def wandb_run(folder: Path, record: RunRecord, settings: WandbSettings) -> Itera
         exit_code = 0
     finally:
         if run is not None:
-            run.finish(exit_code=exit_code)
+            finish(run, exit_code)
+
+
+def finish(run: wandb.Run, exit_code: int) -> None:
+    """End a W&B run. Where W&B's own process is gone and the stage did not end well, what ended the stage is told,
+    and not that."""
+    try:
+        run.finish(exit_code=exit_code)
+    except ConnectionError:
+        if exit_code == 0:
+            raise
+        # else W&B would try again, in vain and aloud, at this process's end
+        with suppress(ConnectionError, SystemExit):
+            wandb.teardown()
 
 
 def define_metrics(run: wandb.Run) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from launcher.runs import RunRecord
+from launcher.checkpoint_io import saved_step
+from launcher.runs import LAST_CHECKPOINT, RunRecord
 from launcher.settings import WandbSettings
 from launcher.wandb_artifacts import checkpoint_artifact, input_artifacts
 from launcher.wandb_runs import group_of, start_run, summary_of, tags_of
@@ -125,6 +126,13 @@ def test_a_terminated_run_is_finished_and_says_that_it_failed(tmp_path: Path) ->
     found = summary(part)
     assert found["state"] == "failed" and found["exit_code"] == 1
     assert found["summary"]["trainer/global_step"] == 4
+
+
+def test_a_job_whose_every_process_is_terminated_stops_at_its_checkpoint(tmp_path: Path) -> None:
+    """W&B's own process is gone when the stage hands it its rows: no fault of the stage."""
+    trained = Trained(tmp_path, "terminated with its children")
+    assert trained.done.returncode == 128 + 15 and "Traceback" not in trained.done.stderr, trained.done.stderr
+    assert saved_step(str(trained.folder / LAST_CHECKPOINT)) == 5
 
 
 def test_least_and_last_pass_over_what_is_no_number(tmp_path: Path) -> None:

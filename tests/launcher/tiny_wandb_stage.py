@@ -1,4 +1,4 @@
-"""A tiny stage with media, trained in a process of its own: ``tiny_wandb_stage.py FOLDER whole|resumed|terminated``."""
+"""A tiny stage with media, trained in a process of its own: ``tiny_wandb_stage.py FOLDER MODE``; see `main`."""
 
 from __future__ import annotations
 
@@ -60,6 +60,15 @@ def fail():
     raise ConnectionError("stopped")
 
 
+def terminate_all():
+    """What a scheduler does to a job: W&B's own process gets the signal, too, and is gone before anything is said."""
+    for name in Path("/proc/self/task").iterdir():
+        for child in (name / "children").read_text().split():
+            os.kill(int(child), signal.SIGTERM)
+            os.waitpid(int(child), 0)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def learn(folder, resumed_from="", how=None):
     prepare_process(SETTINGS, seed=0)
     record = RunRecord(
@@ -79,6 +88,8 @@ def main(folder, mode):
     (folder / "experiment.yaml").write_text(EXPERIMENT)
     if mode == "terminated":
         learn(folder, how=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    if mode == "terminated with its children":
+        learn(folder, how=terminate_all)
     if mode == "resumed":
         try:
             learn(folder, how=fail)

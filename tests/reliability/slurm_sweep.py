@@ -170,6 +170,8 @@ def faults_of_adaptation(folder: Path, lines: Counter[str], requeued: bool) -> I
           f"{len(steps)} rows, steps {steps[0]} to {steps[-1]}")  # fmt: skip
     if (began, resumed, bool(record.resumed_from)) != (1, int(requeued), requeued):
         yield f"{folder.name}: started {began} times, resumed {resumed} times"
+    if "Traceback" in (folder / "trial.log").read_text(errors="replace"):
+        yield f"{folder.name}: an error in its log"
     if steps != list(range(STEPS)) or len(rows) != len(set(rows)):
         yield f"{folder.name}: its metrics.csv has a gap or a repeat"
 
