@@ -48,7 +48,8 @@ def crops(count: int = COUNT) -> CropPath:
     number = torch.arange(float(count)).double()
     box = torch.stack([10 + number / 2, 5 + number / 4, 50 + number / 5, 50 + number / 5], dim=1)
     box[EMPTY] = torch.nan
-    return CropPath(torch.tensor([one.time_s for one in frames(count)], dtype=torch.float64), box, (number >= EMPTY.stop).long())
+    time_s = torch.tensor([one.time_s for one in frames(count)], dtype=torch.float64)
+    return CropPath(time_s, box, (number >= EMPTY.stop).long())
 
 
 def believing() -> Calibration:
