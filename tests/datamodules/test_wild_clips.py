@@ -13,6 +13,7 @@ from datamodules.wild_clips import WildClips, WildClipsSettings
 from steadyface.capture.degradation import DEGRADATIONS
 from steadyface.capture.video import VideoWriter
 from steadyface.errors import InputError
+from steadyface.tracking.crop_path import CropPath
 from steadyface.types import ClipBatch
 
 WIDTH, HEIGHT = 70, 52
@@ -72,6 +73,43 @@ def test_windows_follow_time_and_stay_in_their_clip(clips: list[str]) -> None:
     batch = next(iter(wild.train_dataloader()))
     assert batch.image.shape == (1, 2, 3, 20, 20) and batch.intrinsics.shape == (1, 2, 3, 3)
     assert (batch.time_s.diff() > 0).all()
+
+
+def followed(clips: list[str], *ways: CropPath, **changes: Any) -> WildClips:
+    given = {"image_size": 20, "batch_size": 2, "follow": True, **changes}
+    wild = WildClips(WildClipsSettings(clips=clips, **given), 0, ways)
+    wild.setup()
+    return wild
+
+
+def test_crops_follow_a_path_and_k_with_them(clips: list[str]) -> None:
+    """Each frame's pixels, taken back through its own K, find their colours in the full frame."""
+    time_s, number = torch.arange(8).double() / 30, torch.arange(8.0).double()
+    box = torch.stack([5 + 2 * number, 4 + number, 30 + number, 30 + number], dim=1)
+    wild = followed(clips[:1], CropPath(time_s, box, torch.zeros(8, dtype=torch.long), 90.0))
+    (info,) = wild.clip_infos
+    assert not info.focal_is_guessed and info.intrinsics[0, 0] == 90
+    for batch in wild.predict_dataloader():
+        for image, k in zip(batch.image[:, 0], batch.intrinsics[:, 0], strict=True):
+            x, y, _ = info.intrinsics @ torch.linalg.inv(k) @ torch.tensor([11.0, 7.0, 1.0])
+            assert (image[:2, 7, 11] * 255 / 3 - torch.stack([x, y])).abs().max() < 0.4
+
+
+def test_no_window_crosses_a_cut_or_holds_a_lost_face(clips: list[str]) -> None:
+    time_s, box = torch.arange(8).double() / 30, torch.tensor([[10.0, 6.0, 40.0, 40.0]]).double().repeat(8, 1)
+    box[3] = torch.nan
+    wild = followed(clips[:1], CropPath(time_s, box, (torch.arange(8) >= 6).long()), batch_size=1)
+    seen = {tuple(batch.frame[0].tolist()) for batch in wild.train_dataloader()}
+    assert seen == {(0, 1), (1, 2), (4, 5), (6, 7)}
+    watched = [(int(b.clip), int(b.frame)) for b in wild.val_dataloader()]
+    assert watched == [(0, 0), (0, 1), (0, 2), (1, 4), (1, 5), (2, 6), (2, 7)]
+    assert torch.cat([b.frame for b in wild.predict_dataloader()]).flatten().tolist() == list(range(8))
+
+
+def test_a_path_of_another_clip_is_refused(clips: list[str]) -> None:
+    way = CropPath(torch.arange(9).double() / 25, torch.ones(9, 4).double() * 30, torch.zeros(9, dtype=torch.long))
+    with pytest.raises(InputError, match="crops with the clip's time stamps"):
+        followed(clips[:1], way)
 
 
 def test_the_order_depends_on_the_seed(clips: list[str]) -> None:
