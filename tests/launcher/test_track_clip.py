@@ -117,7 +117,7 @@ def test_keyframes_correct_the_track_without_tracking_again(
     tracked = Track.load(tmp_path / "track.npz")
     place = (tracked.translation[4] + torch.tensor([3.0, 0.0, 0.0])).tolist()
     keyframes = tmp_path / "keyframes.json"
-    keyframes.write_text(json.dumps({"keyframes": [{"frame": 4, "translation": place}]}))
+    keyframes.write_text(json.dumps({"keyframes": [{"frame": 4, "state": {"translation_mm": place}}]}))
     said = steadyface(*words, "--keyframes", keyframes)
     assert said.code == 0 and "frame 4: its state is met" in said.out, said.err
     corrected = Track.load(tmp_path / "track.npz")
