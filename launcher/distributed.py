@@ -123,6 +123,10 @@ def check_processes(trainer: TrainerSettings) -> None:
         expected, got = f"{place.world}, the processes that were started", f"{trainer.devices} x {trainer.num_nodes}"
         remedy = "give the processes of each machine and the machines"
         raise InputError("trainer.devices x trainer.num_nodes", expected, got, remedy)
+    if place is not None and place.local_rank >= trainer.devices:
+        expected = f"{trainer.devices} on each machine, as trainer.devices says"
+        got, remedy = f"a process {place.local_rank + 1}", "give as trainer.devices those of each machine"
+        raise InputError("the processes that were started", expected, got, remedy)
     restarts = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")
     if place is not None and int(restarts) > 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         # restarted processes would look for each other where those before them were
@@ -161,8 +165,7 @@ def joined(place: Place, accelerator: str, store: dist.Store | None = None) -> I
         store: where they meet; that which torchrun's or SLURM's environment names when None.
     """
     if store is None and "MASTER_PORT" not in os.environ:
-        slurm = SLURMEnvironment(auto_requeue=False)
-        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = slurm.main_address, str(slurm.main_port)
+        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = slurm_meeting()
     if accelerator == "gpu":
         torch.cuda.set_device(place.local_rank)
     backend = "nccl" if accelerator == "gpu" else "gloo"
@@ -176,6 +179,15 @@ def joined(place: Place, accelerator: str, store: dist.Store | None = None) -> I
     finally:
         _Connection.place, _Connection.patient = Place(), None
         dist.destroy_process_group()
+
+
+def slurm_meeting() -> tuple[str, str]:
+    """Where the processes that srun started meet: the first of its machines, and a port that its job alone has there.
+
+    Lightning's own environment knows them, too, and refuses ``srun --ntasks``.
+    """
+    machines = os.environ["SLURM_STEP_NODELIST"]
+    return SLURMEnvironment.resolve_root_node_address(machines), str(15000 + int(os.environ["SLURM_JOB_ID"][-4:]))
 
 
 def wait_for_all_ranks() -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from launcher.distributed import Place, check_agreement, check_processes, given_place, share
+from launcher.distributed import Place, check_agreement, check_processes, given_place, share, slurm_meeting
 from launcher.settings import TrainerSettings
 from steadyface.errors import InputError
 from steadyface.processes import batch_number, of_all_processes, rank_and_world, to_main_process
@@ -60,6 +60,14 @@ def test_who_started_the_processes_says_where_this_one_stands(monkeypatch, envir
     assert given_place() == place
 
 
+def test_processes_of_srun_meet_on_its_first_machine_however_their_number_was_given(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.delenv("SLURM_NTASKS_PER_NODE", raising=False)
+    monkeypatch.setenv("SLURM_STEP_NODELIST", "node[07-09,12]")
+    monkeypatch.setenv("SLURM_JOB_ID", "120042")
+    assert slurm_meeting() == ("node07", "15042")
+
+
 def test_machines_are_started_from_outside_and_as_many_as_the_settings_say(monkeypatch):
     for name in (*TORCHRUN, *SRUN):
         monkeypatch.delenv(name, raising=False)
@@ -71,6 +79,8 @@ def test_machines_are_started_from_outside_and_as_many_as_the_settings_say(monke
     check_processes(TrainerSettings(devices=2, num_nodes=2))
     with pytest.raises(InputError, match="expected 4, the processes that were started, got 1 x 2"):
         check_processes(TrainerSettings(num_nodes=2))
+    with pytest.raises(InputError, match=r"expected 1 on each machine, .* got a process 2"):
+        check_processes(TrainerSettings(num_nodes=4))
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
     monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "False")
     check_processes(TrainerSettings(devices=2, num_nodes=2))

@@ -1,10 +1,14 @@
-"""What each process of `test_torchrun` runs: ``trains_on_a_node.py RUNS``. A stage of one number, killed once."""
+"""What each process that torchrun or srun starts in the tests runs: a stage of one number, killed once.
+
+``trains_on_a_node.py RUNS``: a process on each of two machines; ``trains_on_a_node.py RUNS one``: two on one machine.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -80,11 +84,13 @@ def learn(runs: Path, mark: Path, settings: TrainerSettings = SETTINGS) -> None:
 
 def main() -> None:
     runs = Path(sys.argv[1])
-    check_processes(SETTINGS)
+    settings = replace(SETTINGS, devices=2, num_nodes=1) if sys.argv[2:] == ["one"] else SETTINGS
+    check_processes(settings)
     place = given_place()
-    assert place is not None and place.local_rank == 0 and place.node == place.rank
+    assert place is not None
+    assert (place.local_rank, place.node) == ((0, place.rank) if settings is SETTINGS else (place.rank, 0))
     with joined(place, "cpu"):
-        learn(runs, runs.with_name("killed"))
+        learn(runs, runs.with_name("killed"), settings)
 
 
 if __name__ == "__main__":

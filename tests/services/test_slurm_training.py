@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from launcher.metrics_file import read_metrics
+from launcher.runs import LAST_CHECKPOINT
+
 SCRIPT = Path(__file__).with_name("trains_in_a_job.py")
+TWO = Path(__file__).parents[1].resolve() / "distributed" / "trains_on_a_node.py"
 
 
 def asked(env: dict[str, str], *words: str) -> str:
@@ -40,3 +44,18 @@ def test_training_in_a_job_is_alone_and_leaves_requeueing_to_slurm(slurm: dict[s
     asked(slurm, "scancel", "--signal=USR1", "--batch", job)
     wait_for(lambda: field(slurm, job, "JobState") not in ("RUNNING", "COMPLETING"), "the signal changed nothing")
     assert (field(slurm, job, "Restarts"), field(slurm, job, "JobState")) == ("0", "FAILED")
+
+
+def test_srun_starts_the_processes_and_ends_them_with_a_killed_one(slurm: dict[str, str], tmp_path: Path) -> None:
+    """Two processes; the second is killed in its midst. The same command again goes on with what was done."""
+    words = ["srun", "--ntasks=2", "--kill-on-bad-exit=1", sys.executable, str(TWO), str(tmp_path / "runs")]
+    words.append("one")
+    env = {**slurm, "PYTHONPATH": str(TWO.parents[2])}
+    done = [subprocess.run(words, env=env, capture_output=True, text=True, timeout=240) for _ in range(2)]
+    assert done[0].returncode and (tmp_path / "killed").exists(), done[0].stderr[-3000:]
+    assert done[1].returncode == 0, done[1].stderr[-3000:]
+    assert done[0].stdout.count("begins at nothing") == 2
+    assert len([line for line in done[1].stdout.splitlines() if line.endswith(f"{LAST_CHECKPOINT}")]) == 2
+    (folder,) = (tmp_path / "runs" / "demo").iterdir()
+    steps = [step for step, name, _ in read_metrics(folder / "metrics.csv") if name == "train/loss"]
+    assert steps == list(range(7))
