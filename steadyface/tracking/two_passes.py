@@ -16,7 +16,7 @@ from steadyface.capture.crop import crop_image
 from steadyface.capture.video import VideoFrame
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import crop_intrinsics
-from steadyface.tracking.confidence import Calibration
+from steadyface.tracking.confidence import Calibration, usual_evidence
 from steadyface.tracking.crop_path import CropPath, draw_path
 from steadyface.tracking.evidence import Evidence, frame_evidence, join_evidence, picture_in_crop
 from steadyface.tracking.focal_observations import FocalObservations
@@ -33,6 +33,8 @@ LOOK_INTERVAL_S = 0.1
 """The first pass looks for the face this often: what moves faster between two looks, the crop's margin holds."""
 
 _BATCH = 16
+_STRETCH = 256
+_BESIDE = 16  # frames; features look at fewer neighbours
 _TIME_TOLERANCE_S = 1e-3
 
 
@@ -131,10 +133,24 @@ def _judge(
     if evidence:
         joined, time_s, shot = join_evidence(evidence), path.time_s[:done][known], path.shot[:done][known]
         found[known] = present(calibration.presence(joined), joined.coverage, time_s, shot)
-        confidence[known] = calibration.frame(joined).float()
-        region_confidence[known] = calibration.regions(joined).float()
+        confidence[known], region_confidence[known] = judge_in_stretches(joined, calibration)
     confidence[~found], region_confidence[~found] = 0.0, 0.0
     writer.amend(found=found, confidence=confidence, region_confidence=region_confidence)
+
+
+def judge_in_stretches(evidence: Evidence, calibration: Calibration) -> tuple[Tensor, Tensor]:
+    """Confidence (T,) and that of the regions (T, R): a stretch at a time, for the features take 10 kB a frame.
+
+    What is usual in the clip is taken from all of it, and each stretch sees the frames beside it.
+    """
+    usual, frame, regions = usual_evidence(evidence), [], []
+    for first in range(0, len(evidence.residual), _STRETCH):
+        start = max(0, first - _BESIDE)
+        seen = evidence[start : first + _STRETCH + _BESIDE]
+        own = slice(first - start, first - start + _STRETCH)
+        frame.append(calibration.frame(seen, usual)[own])
+        regions.append(calibration.regions(seen, usual)[own])
+    return torch.cat(frame), torch.cat(regions)
 
 
 def in_step(frames: Iterable[VideoFrame], path: CropPath) -> Iterator[VideoFrame]:

@@ -17,11 +17,12 @@ from steadyface.geometry.cameras import crop_intrinsics
 from steadyface.tracking import two_passes
 from steadyface.tracking.confidence import Calibration, shipped_calibration
 from steadyface.tracking.crop_path import CropPath
+from steadyface.tracking.evidence import Evidence
 from steadyface.tracking.residual import RESIDUAL_FRAME_STEP, texture_residuals
 from steadyface.tracking.sighting import Sighter
 from steadyface.tracking.track import STATE_FIELDS, Track
 from steadyface.tracking.track_file import TrackWriter
-from steadyface.tracking.two_passes import in_step, track_along
+from steadyface.tracking.two_passes import in_step, judge_in_stretches, track_along
 
 WIDTH, HEIGHT, COUNT = 96, 72, 40
 CAMERA = torch.tensor([[110.0, 0.0, 47.5], [0.0, 110.0, 35.5], [0.0, 0.0, 1.0]])
@@ -183,3 +184,20 @@ def test_crops_with_other_times_are_noticed_in_the_frame_that_has_them() -> None
         for one in in_step(frames(), late):
             came.append(one.index)
     assert came == [0, 1, 2, 3, 4]
+
+
+def test_judging_in_stretches_is_judging_at_once(sighter: Sighter, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, count, regions = torch.Generator().manual_seed(2), 100, len(sighter.statistics.regions)
+    widths = {"latent": (4,), "place": (3,)}
+    evidence = Evidence(
+        *(
+            torch.rand(count, *((regions,) if name.startswith("region") else widths.get(name, ())), generator=rng)
+            for name in Evidence._fields
+        )
+    )
+    monkeypatch.setattr(two_passes, "_STRETCH", 17)
+    calibration = shipped_calibration()
+    frame, by_region = judge_in_stretches(evidence, calibration)
+    torch.testing.assert_close(frame, calibration.frame(evidence), rtol=0, atol=1e-6)
+    torch.testing.assert_close(by_region, calibration.regions(evidence), rtol=0, atol=1e-6)
+    assert float(frame.std()) > 0.01
