@@ -61,8 +61,10 @@ lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/mypy
 
 # What is in build/reliability already is not done again: stopped, it goes on.
-reliability: $(STAMP)  ## kill each stage ten times, resume it each time, compare with a run that nobody killed
+reliability: $(SERVICES_STAMP)  ## stages killed and resumed, a SLURM sweep requeued, each compared with one that nobody stopped
 	OMP_NUM_THREADS=1 $(BIN)/python tests/reliability/kills.py --out build/reliability
+	if [ $$(id -u) -eq 0 ] && command -v slurmctld >/dev/null; then rm -rf build/slurm_sweep; OMP_NUM_THREADS=1 PYTHONPATH=. \
+		$(BIN)/python tests/reliability/slurm_sweep.py --out build/slurm_sweep; fi
 
 bench: $(STAMP)  ## run every benchmark; each prints ratios against a peer measured in the same run
 	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done

@@ -18,6 +18,7 @@ from datamodules.lab_subject import read_subject
 from steadyface.capture.capture_index import MultifaceCapture
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import view_direction
+from steadyface.processes import rank_and_world
 from steadyface.types import LabBatch, SubjectStatistics
 
 logger = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ class LabCaptures(pl.LightningDataModule):
         if len(loader) == 0:
             raise InputError(
                 "batch_size",
-                f"at most the {len(chosen)} training views over all ranks",
+                f"at most {len(chosen) // rank_and_world()[1]}, a process's share of the {len(chosen)} training views",
                 str(batch_size),
                 "lower it",
             )

@@ -21,6 +21,7 @@ from steadyface.capture.detector import detect_box
 from steadyface.capture.video import VideoInfo, probe
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import crop_intrinsics
+from steadyface.processes import rank_and_world
 from steadyface.tracking.crop_path import CropPath, fixed_path
 from steadyface.tracking.track import runs_of
 from steadyface.types import ClipBatch
@@ -195,7 +196,7 @@ class WildClips(pl.LightningDataModule):
         if len(loader) == 0:
             raise InputError(
                 "batch_size",
-                f"at most the {len(windows)} windows over all ranks",
+                f"at most {len(windows) // rank_and_world()[1]}, a process's share of the {len(windows)} windows",
                 str(self._settings.batch_size),
                 "lower it",
             )

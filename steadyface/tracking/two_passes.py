@@ -146,7 +146,7 @@ def judge_in_stretches(evidence: Evidence, calibration: Calibration) -> tuple[Te
     usual, frame, regions = usual_evidence(evidence), [], []
     for first in range(0, len(evidence.residual), _STRETCH):
         start = max(0, first - _BESIDE)
-        seen = evidence[start : first + _STRETCH + _BESIDE]
+        seen = Evidence(*(values[start : first + _STRETCH + _BESIDE] for values in evidence))
         own = slice(first - start, first - start + _STRETCH)
         frame.append(calibration.frame(seen, usual)[own])
         regions.append(calibration.regions(seen, usual)[own])
