@@ -8,7 +8,7 @@ from pathlib import Path
 from launcher.commands.command import Command
 from steadyface.errors import InputError
 
-MODEL, MEDIAPIPE = "model", "mediapipe"
+MODEL, MEDIAPIPE, LARGEST = "model", "mediapipe", "largest"
 
 
 def track_words(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def track_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, help="an experiment's or a stage's folder, or a checkpoint")
     where = parser.add_argument_group("where the face is; without a word, it is looked for")
     where.add_argument("--box", metavar="X,Y,W,H", help="the head in the first upright frame, pixels")
-    where.add_argument("--face", default="largest", metavar="largest|N", help="which of several; N from the left")
+    where.add_argument("--face", default=LARGEST, metavar="largest|N", help="which of several; N from the left")
     where.add_argument("--crops", type=Path, metavar="FILE", help="crops.npz of an earlier run: no first pass")
     parser.add_argument(
         "--focal", type=float, default=0.0, metavar="PX",
@@ -74,6 +74,8 @@ def check_words_together(arguments: argparse.Namespace) -> None:
     """Raises InputError for words that mean nothing beside one another."""
     if arguments.focal < 0:
         raise InputError("--focal", "a number of pixels above 0", f"{arguments.focal:g}", "leave it out, or correct it")
+    if arguments.box and arguments.face != LARGEST:
+        raise InputError("--face", "no --box beside it, which says where the face is", "both", "leave one of them out")
     if arguments.tracker == MEDIAPIPE:
         refuse(arguments, "--tracker mediapipe", ("run", "box", "crops", "keyframes", "write", "shapes", "live"))
         return

@@ -129,6 +129,7 @@ TOGETHER: dict[str, tuple[list[str], str]] = {
     "no run": ([], "--run"),
     "box and crops": (["--run", "RUN", "--crops", "CROPS", *BOX], "no --box and no --face"),
     "face and crops": (["--run", "RUN", "--crops", "CROPS", "--face", "1"], "no --box and no --face"),
+    "a box and a face": (["--run", "RUN", "--face", "2", *BOX], "no --box beside it"),
     "seconds of a file": (["--run", "RUN", "--seconds", "3"], "--live"),
     "json of a file": (["--run", "RUN", "--stream-json"], "--live"),
     "keyframes live": (["--run", "RUN", "--live", "--keyframes", "a.json"], "none of"),
