@@ -18,7 +18,7 @@ from steadyface.errors import InputError
 from steadyface.geometry.cameras import crop_intrinsics
 from steadyface.tracking.confidence import Calibration, usual_evidence
 from steadyface.tracking.crop_path import CropPath, draw_path
-from steadyface.tracking.evidence import Evidence, frame_evidence, join_evidence, picture_in_crop
+from steadyface.tracking.evidence import Evidence, frame_evidence, picture_in_crop
 from steadyface.tracking.focal_observations import FocalObservations
 from steadyface.tracking.follower import FaceFollower
 from steadyface.tracking.presence import present
@@ -86,13 +86,13 @@ def track_along(
         InputError: the frames are not those of the path; whatever ``frames`` raises.
     """
     known = path.known
-    evidence: list[Evidence] = []
+    evidence = _EvidenceStore(int(known.sum()))
     done = 0
     try:
         for part in _parts(in_step(frames, path), known):
             if bool(known[done]):
                 track, found = _track_part(path, part, done, sighter)
-                evidence.append(found)
+                evidence.add(found)
             else:
                 track = absent_track(path, done, len(part), sighter)
             writer.append(track)
@@ -110,28 +110,55 @@ def faces_along(
     Where the frames end early, it is nowhere behind them.
     """
     known, done = path.known, 0
-    evidence: list[Evidence] = []
+    evidence = _EvidenceStore(int(known.sum()))
     for part in _parts(frames, known):
         if bool(known[done]):
-            evidence.append(_track_part(path, part, done, sighter)[1])
+            evidence.add(_track_part(path, part, done, sighter)[1])
         done += len(part)
     found = torch.zeros(len(path), dtype=torch.bool)
-    if evidence:
-        joined, seen = join_evidence(evidence), torch.nonzero(known[:done])[:, 0]
+    if len(evidence):
+        joined, seen = evidence.joined(), torch.nonzero(known[:done])[:, 0]
         found[seen] = present(calibration.presence(joined), joined.coverage, path.time_s[seen], path.shot[seen])
     return found
 
 
+class _EvidenceStore:
+    """Evidence of one stretch after the other, in one block of memory a field.
+
+    Thousands of small tensors among what comes and goes with each batch would hold the freed memory around them.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._frames, self._done = frames, 0
+        self._fields: list[Tensor] = []
+
+    def __len__(self) -> int:
+        return self._done
+
+    def add(self, part: Evidence) -> None:
+        """The next stretch."""
+        if not self._fields:
+            self._fields = [values.new_empty(self._frames, *values.shape[1:]) for values in part]
+        count = len(part.residual)
+        for field, values in zip(self._fields, part, strict=True):
+            field[self._done : self._done + count] = values
+        self._done += count
+
+    def joined(self) -> Evidence:
+        """All that was added."""
+        return Evidence(*(values[: self._done] for values in self._fields))
+
+
 def _judge(
-    path: CropPath, done: int, evidence: list[Evidence], sighter: Sighter, calibration: Calibration, writer: TrackWriter
+    path: CropPath, done: int, evidence: _EvidenceStore, sighter: Sighter, calibration: Calibration, writer: TrackWriter
 ) -> None:
     """Confidence and presence of the first ``done`` frames: both look at neighbours, so they come last."""
     known = path.known[:done]
     regions = len(sighter.statistics.regions)
     found, confidence = torch.zeros(done, dtype=torch.bool), torch.zeros(done)
     region_confidence = torch.zeros(done, regions)
-    if evidence:
-        joined, time_s, shot = join_evidence(evidence), path.time_s[:done][known], path.shot[:done][known]
+    if len(evidence):
+        joined, time_s, shot = evidence.joined(), path.time_s[:done][known], path.shot[:done][known]
         found[known] = present(calibration.presence(joined), joined.coverage, time_s, shot)
         confidence[known], region_confidence[known] = judge_in_stretches(joined, calibration)
     confidence[~found], region_confidence[~found] = 0.0, 0.0
@@ -180,6 +207,8 @@ def _parts(frames: Iterable[VideoFrame], known: Tensor) -> Iterator[list[VideoFr
     part: list[VideoFrame] = []
     try:
         for index, frame in enumerate(frames):
+            if index == len(known):
+                break
             if part and (len(part) == _BATCH or bool(known[index]) != bool(known[index - 1])):
                 yield part
                 part = []
