@@ -28,10 +28,8 @@ from launcher.runs import read_record
 from launcher.sweep.command import as_word
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "services"))
 
 from comparison import compare
-from conftest import open_folder, slurm_cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME, STEPS, WORKERS = "on_slurm", 24, 3
@@ -64,6 +62,10 @@ def main() -> int:
         parser.error(f"--out {out}: there is something in it")
     out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    # here, and not above: whoever only reads this file has none of what the service tests need
+    sys.path.insert(0, str(Path(__file__).parents[1] / "services"))
+    from conftest import open_folder, slurm_cluster
+
     with open_folder() as folder, slurm_cluster(folder / "slurm") as env:
         print(f"{time.monotonic() - started:.0f} s: the cluster is up", flush=True)
         requeued, jobs = sweep(out, words, env)
