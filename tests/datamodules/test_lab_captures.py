@@ -194,7 +194,7 @@ def test_bad_input(private_capture: Callable[[], Any], caplog: pytest.LogCapture
     ):
         with pytest.raises(InputError, match=expected):
             module(capture, **changes)
-    with pytest.raises(InputError, match="at most 20, a process.s share of the 20 training views"):
+    with pytest.raises(InputError, match="at most 20, a process's share of the 20 training views"):
         module(capture, batch_size=21).train_dataloader()
     with pytest.raises(InputError, match="views_per_instant: expected so few that instants of up to 2 training views"):
         module(capture, views_per_instant=4).train_dataloader()

@@ -141,7 +141,7 @@ def test_bad_input(clips: list[str], tmp_path: Path) -> None:
             module(given, **changes)
     with pytest.raises(InputError, match="window_offsets_s"):
         module(clips, window_offsets_s=[0.0, 9.0]).train_dataloader()
-    with pytest.raises(InputError, match="at most 10, a process.s share of the 10 windows"):
+    with pytest.raises(InputError, match="at most 10, a process's share of the 10 windows"):
         module(clips, batch_size=11).train_dataloader()
 
 
