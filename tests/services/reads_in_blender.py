@@ -31,7 +31,7 @@ def main(glb: str, seconds: str, out: str, picture: str = "") -> None:
         render(picture)
 
 
-def positions_at(head: "bpy.types.Object", time_s: float) -> np.ndarray:
+def positions_at(head: bpy.types.Object, time_s: float) -> np.ndarray:
     """Vertices of the evaluated mesh in the world (V, 3), turned back from Blender's z-up axes to glTF's."""
     frame = time_s * FPS
     bpy.context.scene.frame_set(int(frame), subframe=frame - int(frame))
