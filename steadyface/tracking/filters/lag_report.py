@@ -144,4 +144,4 @@ def _rest_accelerations(runs: list[_Paths]) -> tuple[float, float]:
 
 
 def _words(lag_ms: float, where: str) -> str:
-    return f"{lag_ms:.0f} ms in the {where}" if math.isfinite(lag_ms) else f"not measurable in the {where}"
+    return f"{round(lag_ms)} ms in the {where}" if math.isfinite(lag_ms) else f"not measurable in the {where}"
