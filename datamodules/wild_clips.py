@@ -194,12 +194,8 @@ class WildClips(pl.LightningDataModule):
             len(windows), self._settings.batch_size, lambda index: self._batch(windows[index]), self._seed
         )
         if len(loader) == 0:
-            raise InputError(
-                "batch_size",
-                f"at most {len(windows) // rank_and_world()[1]}, a process's share of the {len(windows)} windows",
-                str(self._settings.batch_size),
-                "lower it",
-            )
+            expected = f"at most {len(windows) // rank_and_world()[1]}, a process's share of the {len(windows)} windows"
+            raise InputError("batch_size", expected, str(self._settings.batch_size), "lower it")
         return loader
 
     def predict_dataloader(self) -> OrderedBatches[ClipBatch]:
@@ -248,12 +244,8 @@ class WildClips(pl.LightningDataModule):
 def _clip_info(path: Path, crops: CropPath, info: VideoInfo, focal_px: float) -> ClipInfo:
     focal = focal_px or GUESSED_FOCAL_OVER_SIDE * max(info.width, info.height)
     if not focal_px:
-        logger.warning(
-            "%s: no focal length given, %.0f px assumed (%.1f x the longer side); depth is as uncertain as that",
-            path,
-            focal,
-            GUESSED_FOCAL_OVER_SIDE,
-        )
+        said = "%s: no focal length given, %.0f px assumed (%.1f x the longer side); depth is as uncertain as that"
+        logger.warning(said, path, focal, GUESSED_FOCAL_OVER_SIDE)
     intrinsics = torch.tensor(
         [[focal, 0.0, (info.width - 1) / 2], [0.0, focal, (info.height - 1) / 2], [0.0, 0.0, 1.0]]
     )

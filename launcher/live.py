@@ -163,7 +163,7 @@ def track_live(
 
 
 def warm_up(networks: Networks) -> None:
-    """A look at nothing: the first one takes a second longer than all others, and frames would wait for it."""
+    """A look at nothing: the first one takes longer than all others, and frames would wait for it."""
     size = networks.encoder.image_size
     nowhere = torch.tensor([[size, 0.0, size / 2], [0.0, size, size / 2], [0.0, 0.0, 1.0]])
     Sighter(*networks, nowhere).look(np.zeros((size, size, 3), dtype=np.uint8), [(0.0, 0.0, size, size)])

@@ -190,8 +190,8 @@ def input_hash(reference: str, studio: Stage | None) -> str:
 
 def check_held_out(experiment: Experiment) -> None:
     clip = experiment.evaluation.held_out_clip
-    if clip and not clip.startswith(STUDIO) and not Path(clip).is_file():
-        raise InputError(clip, "a video file", "no such file", "correct evaluation.held_out_clip")
+    if clip and not clip.startswith(STUDIO) and not Path(clip).exists():
+        raise InputError(clip, "a video file or a folder of images", "no such file", "correct evaluation.held_out_clip")
 
 
 def check_given_clips(experiment: Experiment) -> None:

@@ -1,7 +1,7 @@
 """Where the face is when nobody says: the encoder itself looks through the frame, window after window.
 
-The encoder finds a head that its crop shows half to twice as large as it is used to, and a third of
-the crop beside its middle: windows of a few sizes with large steps see any head of the frame. What
+The encoder of the synthetic subject finds a head that its crop shows half to 1.3 times as large as it is used
+to, or a third of the crop beside its middle: windows of a few sizes with large steps see the heads of a frame. What
 looks like a head is cropped again by what was seen, and must then look more like one.
 """
 

@@ -44,13 +44,11 @@ class GivenBox:
     """A box that somebody gave: the head starts there.
 
     Args:
-        box: x, y, w, h in pixels of the upright frame; its shorter side is extended to a square.
+        box: a square, x, y, w, h in pixels of the upright frame.
     """
 
     def __init__(self, box: Box) -> None:
-        x, y, width, height = box
-        side = max(width, height)
-        self._box: Box = (x + (width - side) / 2, y + (height - side) / 2, side, side)
+        self._box = box
 
     def head_boxes(self, image: NDArray[np.uint8], previous: Box | None) -> Sequence[Box]:
         """The box, whatever the frame."""

@@ -8,14 +8,11 @@ correlation of the two textures does.
 from __future__ import annotations
 
 import torch
-from kornia.color import rgb_to_linear_rgb
 from torch import Tensor
 
-from steadyface.geometry.cameras import transform, view_direction
 from steadyface.geometry.contrast import box_sum
-from steadyface.geometry.texture_space import erode, unwrap, visibility
 from steadyface.networks.face_model import FaceModel
-from steadyface.tracking.residual import texel_map_of
+from steadyface.tracking.residual import both_textures
 from steadyface.types import FaceState, SubjectStatistics
 
 NEIGHBOURHOOD = 1 / 16
@@ -47,15 +44,9 @@ def unexplained_share(
     Returns:
         (B,) in [0, 1]; nan where nothing of the face is in the picture.
     """
-    texel_map = texel_map_of(face_model, statistics)
-    view = face_model.clamp_view(view_direction(state.rotation, state.translation))
-    vertices, texture = face_model.decode(state.latent, view)
-    placed = transform(vertices, state.rotation, state.translation)
-    size = image.shape[-1]
-    seen = unwrap(rgb_to_linear_rgb(image), placed, intrinsics, texel_map)
-    mask = erode(visibility(placed, intrinsics, texel_map, size, size), 1) * seen.in_frame
+    seen, texture, mask = both_textures(face_model, statistics, image, intrinsics, state)
     radius = max(1, round(NEIGHBOURHOOD * statistics.texture_size))
-    alike, deviation = local_correlation(seen.texture, texture, mask, radius)
+    alike, deviation = local_correlation(seen, texture, mask, radius)
     told = mask * (deviation > STRUCTURE)
     return ((alike < EXPLAINED) * told).flatten(1).sum(1) / told.flatten(1).sum(1)
 

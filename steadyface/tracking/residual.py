@@ -36,6 +36,17 @@ def texture_residuals(
     Returns:
         (B,): about 1.1 for unrelated textures; nan where nothing of the face is in the picture.
     """
+    seen, texture, mask = both_textures(face_model, statistics, image, intrinsics, state)
+    difference = normalise_contrast(seen, mask) - normalise_contrast(texture, mask)
+    total = (difference.abs().mean(1, keepdim=True) * mask).flatten(1).sum(1)
+    return total / mask.flatten(1).sum(1)
+
+
+def both_textures(
+    face_model: FaceModel, statistics: SubjectStatistics, image: Tensor, intrinsics: Tensor, state: FaceState
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The texture that the camera saw and the model's, (B, 3, U, U) linear, and which texels are safely in view,
+    (B, 1, U, U); arguments as `texture_residuals`."""
     texel_map = texel_map_of(face_model, statistics)
     view = face_model.clamp_view(view_direction(state.rotation, state.translation))
     vertices, texture = face_model.decode(state.latent, view)
@@ -43,9 +54,7 @@ def texture_residuals(
     size = image.shape[-1]
     seen = unwrap(rgb_to_linear_rgb(image), placed, intrinsics, texel_map)
     mask = erode(visibility(placed, intrinsics, texel_map, size, size), 1) * seen.in_frame
-    difference = normalise_contrast(seen.texture, mask) - normalise_contrast(texture, mask)
-    total = (difference.abs().mean(1, keepdim=True) * mask).flatten(1).sum(1)
-    return total / mask.flatten(1).sum(1)
+    return seen.texture, texture, mask
 
 
 @torch.no_grad()

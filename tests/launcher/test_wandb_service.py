@@ -54,8 +54,8 @@ def test_a_stage_killed_under_a_parent_that_uses_wandb_goes_on_under_its_id(tmp_
 
 
 def test_only_another_process_s_service_is_left(monkeypatch) -> None:
-    own = f"3-{os.getpid()}-unix-/tmp/socket"
-    for given, left in ((own, own), (f"3-{os.getppid()}-unix-/tmp/1-{os.getpid()}-x", None), ("", "")):
+    own = f"3-{os.getpid()}-unix-/run/socket"
+    for given, left in ((own, own), (f"3-{os.getppid()}-unix-/run/1-{os.getpid()}-x", None), ("", "")):
         monkeypatch.setenv(SERVICE, given)
         leave_service_of_others()
         assert os.environ.get(SERVICE) == left

@@ -100,7 +100,7 @@ def test_a_cut_starts_a_shot_and_the_search_anew():
 def test_a_given_box_is_looked_at_before_the_whole_frame():
     sighter = DiscSighter()
     (frame,) = _clip([60.0])
-    assert FaceFollower(sighter, GivenBox((40.0, 40.0, 40.0, 30.0))).step(frame).found
+    assert FaceFollower(sighter, GivenBox((40.0, 40.0, 40.0, 40.0))).step(frame).found
     assert sighter.looks < 10 < len(search_windows(HEIGHT, WIDTH))
 
 
