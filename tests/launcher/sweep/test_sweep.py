@@ -74,10 +74,13 @@ def told(path: Path) -> list[dict[str, Any]]:
 
 def test_killed_twice_every_point_ends_once_and_the_failed_one_is_listed(tmp_path: Path) -> None:
     path, runs = write_sweep(tmp_path), tmp_path / "runs"
-    more = ("fail_at=2.20", "seconds=0.4", "--workers=3")
+    more = ("fail_at=2.20", "seconds=1", "--workers=3")
     for ends in (2, 6):
         with sweeping(path, *more):
             wait_until(runs / "ended.txt", ends)
+            # trials in lockstep end at once: of two that begin now, one at least is not the one that fails,
+            # and sleeps a second when the launcher is killed
+            wait_until(runs / "begun.txt", lines(runs / "begun.txt") + 2)
     done = sweep(path, *more)
     assert done.returncode == 1, done.stdout + done.stderr
     ended = Counter((runs / "ended.txt").read_text().splitlines())
