@@ -1,0 +1,215 @@
+"""How well the premise of adaptation holds between two frames: that a face looks the same in both.
+
+It is asked of the pictures under the frozen source's states, and no truth is known. Where the source's two
+textures of a face differ, the difference is told apart by what takes it away, one after the other:
+
+1. ``light``: contrast normalisation;
+2. ``hidden``: squares in which a frame does not show the model's face, wherever within reach one looks. They are
+   taken out and charged as unrelated textures are: that both frames show the same hand is no agreement;
+3. ``motion``: a small re-registration of one texture onto the other. The source's own faults do this, which
+   adaptation repairs;
+4. ``occlusion``: what is hidden, and what still lies outside the lab's range after all that;
+5. ``floor``: the rest, of noise, blur and compression.
+
+The premise is broken by 4 and 5. It is not broken by 1, which the objective's contrast normalisation takes away, nor
+by 3, which is what adaptation learns from. ``tracking.premise`` sums pairs up over a clip.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+from steadyface.geometry.contrast import box_sum, local_deviation, normalise_contrast
+from steadyface.losses.registration import Registration, look_up, register
+from steadyface.losses.robust import masked_mean
+
+SQUARES = 32
+"""Registration looks at textures averaged to about so many squares a side."""
+
+REACH, RADIUS = 2, 2
+"""Largest offset, and half side of the compared patches, in those squares."""
+
+UNRELATED = 1.1
+"""Mean difference of contrast-normalised textures that have nothing in common."""
+
+SHOWN, OTHER = 0.45, 0.15
+"""Correlation with the model's texture at and above which a square shows the face, and at and below which it shows
+something else; in between it counts in part."""
+
+STRUCTURE = 0.3
+"""Mean square of the model's contrast-normalised texture in a patch, below which it shows too little to be told."""
+
+LEAST_CONTRAST = 0.2
+"""Below this share of the model's contrast, differences are not enlarged further: they are noise."""
+
+_FLOOR = 0.01  # of local deviation, as in contrast normalisation
+
+
+class FrameLook(NamedTuple):
+    """What one frame says by itself, B frames under the frozen source.
+
+    Shapes: texture (B, 3, U, U) linear, as the camera saw it; mask (B, 1, U, U), safely seen; hidden (B, 1, U, U) in
+    [0, 1], how surely a seen texel does not show the model's face; misfit (B,), the difference from the model's
+    texture in units of the lab's range; offset (B,), how far re-registration moves the picture on the model, texels;
+    contrast (B,), what is left of the contrast after its floor, as a share of the model's, at most 1: a dark or faded
+    picture differs less from frame to frame, but does not agree better.
+    """
+
+    texture: Tensor
+    mask: Tensor
+    hidden: Tensor
+    misfit: Tensor
+    offset: Tensor
+    contrast: Tensor
+
+    def __getitem__(self, frames: slice | Tensor) -> FrameLook:  # type: ignore[override]
+        """Some of the frames."""
+        return FrameLook(*(getattr(self, name)[frames] for name in self._fields))
+
+
+class PairPremise(NamedTuple):
+    """Of P pairs of frames, (P,) each; differences are in units of the lab's range (its 95th percentile).
+
+    score: in [0, 1], exp(-(occlusion + floor)); 1 where the premise holds, 0 where nothing is seen in both.
+    residual: motion + occlusion + floor, the contrast-normalised difference, hidden texels charged as unrelated.
+    light, motion, occlusion, floor: see the module. misfit and offset: of the two frames to the model, their mean.
+    shared: texels seen in both over those seen in either.
+    """
+
+    score: Tensor
+    residual: Tensor
+    light: Tensor
+    motion: Tensor
+    occlusion: Tensor
+    floor: Tensor
+    misfit: Tensor
+    offset: Tensor
+    shared: Tensor
+
+    @property
+    def raw_score(self) -> Tensor:
+        """The score for raw colours: light counts against it, exp(-(light + occlusion + floor))."""
+        return self.score * torch.exp(-self.light)
+
+    def __getitem__(self, pairs: slice | Tensor) -> PairPremise:  # type: ignore[override]
+        """Some of the pairs."""
+        return PairPremise(*(getattr(self, name)[pairs] for name in self._fields))
+
+
+@torch.no_grad()
+def look_at_frames(observed: Tensor, model: Tensor, mask: Tensor, limit: float) -> FrameLook:
+    """What frames say before they are paired.
+
+    Args:
+        observed: (B, 3, U, U) linear, unwrapped under the source's states.
+        model: (B, 3, U, U) linear, the source's own texture.
+        mask: (B, 1, U, U), 0 or 1, which texels are safely seen.
+        limit: where the lab's range of differences ends; 0 = not known, 1 is taken.
+    """
+    one, two = normalise_contrast(observed, mask), normalise_contrast(model, mask)
+    scale = _scale(mask)
+    found, seen = _registered(one, two, mask, scale)
+    structure = _local_mean(avg_pool2d(two, scale).square().mean(1, keepdim=True), seen, RADIUS)
+    told = seen * (structure > STRUCTURE)
+    hidden = ((SHOWN - found.peak) / (SHOWN - OTHER)).clamp(0.0, 1.0) * told
+    length = found.offset.norm(dim=1, keepdim=True) * scale
+    energy, expected = (_mean(texture.square(), mask) for texture in (one, two))
+    contrast = torch.sqrt(energy / expected.clamp(min=1e-6)).clamp(LEAST_CONTRAST, 1.0)
+    misfit = _mean((one / contrast.view(-1, 1, 1, 1) - two).abs(), mask) / (limit or 1.0)
+    return FrameLook(
+        observed, mask, _enlarged(hidden, scale) * mask, misfit, _mean(length, found.weight * told), contrast
+    )
+
+
+@torch.no_grad()
+def pair_premise(first: FrameLook, later: FrameLook, limit: float) -> PairPremise:
+    """How well the premise holds between P frames and P others.
+
+    With d the mean absolute difference over the channels, m the texels seen in both, h the larger of the two
+    ``hidden``, N contrast normalisation over m and s its local deviation, S a mean over a square of the texels with
+    the weight m (1 - h), B' the later texture re-registered onto the first, L the limit, c the mean of the two
+    ``contrast``, and sums over texels:
+
+        d0 = S|A - B| / (s c),  d1 = S|N(A) - N(B)| / c,  d2 = min(d1, S|N(A) - N(B')| / c)
+        light     = sum m (1 - h) max(d0 - d1, 0)                      / (L sum m)
+        motion    = sum m (1 - h) (d1 - d2)                            / (L sum m)
+        occlusion = sum m (1 - h) d2 [d2 > L] + sum m h UNRELATED      / (L sum m)
+        floor     = sum m (1 - h) d2 [d2 <= L]                         / (L sum m)
+
+    Args:
+        first, later: of P frames each.
+        limit: as in `look_at_frames`.
+    """
+    limit = limit or 1.0
+    both = first.mask * later.mask
+    hidden = torch.maximum(first.hidden, later.hidden) * both
+    shown, scale = both - hidden, _scale(both)
+    one, other = normalise_contrast(first.texture, both), normalise_contrast(later.texture, both)
+    moved = look_up(other, _flow(_registered(other, one, both, scale)[0], scale))
+    deviation = [local_deviation(look.texture, both).square() for look in (first, later)]
+    spread = torch.sqrt((deviation[0] + deviation[1]) / 2 + _FLOOR**2)
+    contrast = ((first.contrast + later.contrast) / 2).view(-1, 1, 1, 1)
+
+    def smooth(difference: Tensor) -> Tensor:
+        return _local_mean(difference.abs().mean(1, keepdim=True) / contrast, shown, scale)
+
+    raw, normalised = smooth((first.texture - later.texture) / spread), smooth(one - other)
+    left = torch.minimum(normalised, smooth(one - moved))
+    outside = (left > limit).to(left)
+    count = both.flatten(1).sum(1)
+
+    def share(values: Tensor) -> Tensor:
+        return values.flatten(1).sum(1) / (limit * count).clamp(min=1e-6)
+
+    motion, floor = share(shown * (normalised - left)), share(shown * left * (1 - outside))
+    occlusion = share(shown * left * outside + hidden * UNRELATED)
+    return PairPremise(
+        score=torch.exp(-(occlusion + floor)) * (count > 0),
+        residual=motion + occlusion + floor,
+        light=share(shown * (raw - normalised).clamp(min=0.0)),
+        motion=motion, occlusion=occlusion, floor=floor,
+        misfit=(first.misfit + later.misfit) / 2, offset=(first.offset + later.offset) / 2,
+        shared=count / torch.maximum(first.mask, later.mask).flatten(1).sum(1).clamp(min=1.0),
+    )  # fmt: skip
+
+
+def pair_weights(score: Tensor, power: float) -> Tensor:
+    """Weights of pairs by their premise, (P,) -> (P,): score^power over its mean, so that they sum to P.
+
+    Ones where the power is 0, or no pair has a premise at all.
+    """
+    weight = score.detach().clamp(min=0.0) ** power
+    mean = weight.mean()
+    return weight / mean if bool(mean > 1e-6) else torch.ones_like(weight)
+
+
+def _scale(mask: Tensor) -> int:
+    return max(1, mask.shape[-1] // SQUARES)
+
+
+def _registered(observed: Tensor, model: Tensor, mask: Tensor, scale: int) -> tuple[Registration, Tensor]:
+    """Registration of textures averaged over squares, and which squares are seen, (B, 1, V, V)."""
+    seen = (avg_pool2d(mask, scale) > 0.5).to(mask)
+    return register(avg_pool2d(observed, scale), avg_pool2d(model, scale), seen, seen, REACH, RADIUS), seen
+
+
+def _flow(found: Registration, scale: int) -> Tensor:
+    """Offsets in texels, (B, 2, U, U); 0 where the match says nothing."""
+    return _enlarged(found.offset * scale * (found.weight > 0), scale, "bilinear")
+
+
+def _enlarged(values: Tensor, scale: int, mode: str = "nearest") -> Tensor:
+    return values if scale == 1 else interpolate(values, scale_factor=scale, mode=mode)
+
+
+def _local_mean(values: Tensor, weight: Tensor, radius: int) -> Tensor:
+    return box_sum(values * weight, radius) / box_sum(weight, radius).clamp(min=1e-3)
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of each frame, (B, C, U, U), (B, 1, U, U) -> (B,); 0 where the weight is 0 everywhere."""
+    return torch.stack([masked_mean(value, one) for value, one in zip(values, weight, strict=True)])
