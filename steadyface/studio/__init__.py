@@ -21,6 +21,8 @@ The set: lighting, shading, scene, backgrounds, torso, phone_camera, lab_cameras
 The performance: motion, range_of_motion, speech.
 What goes wrong: conditions (their registry, and the sets that confidence is fitted and judged on), condition_kinds,
 occluders, faceless.
+What the stress suite adds: stress_conditions (its registry), stress_overlays (laid over a clip), stress_staging (filmed
+again), stress_clip (the clip, its truth, its facts).
 What is written: lab_capture, wild_clip; settings and generate drive both.
 
 Head frame: mm, origin between the ears, x to the subject's left (right in a picture of them), y down,

@@ -82,7 +82,8 @@ def course(frames: int, rng: np.random.Generator, ramp: float = 0.1) -> Floats:
     return (value * value * (3.0 - 2.0 * value)).astype(np.float32)
 
 
-def _undisturbed(take: Take, frames: int, shown: Iterator[Pixels]) -> Disturbed:
+def undisturbed(take: Take, frames: int, shown: Iterator[Pixels]) -> Disturbed:
+    """The first frames of a take as they are shown, with the truth of those frames."""
     zeros = np.zeros(frames, dtype=np.float32)
     none = np.zeros((frames, 2), dtype=np.float32)
     return Disturbed(shown, np.arange(frames), none, np.ones(frames, bool), zeros, np.zeros(frames, np.int64))
@@ -90,10 +91,10 @@ def _undisturbed(take: Take, frames: int, shown: Iterator[Pixels]) -> Disturbed:
 
 def leave_alone(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
     """The take as it is."""
-    return _undisturbed(take, frames, iter(take.frames[:frames]))
+    return undisturbed(take, frames, iter(take.frames[:frames]))
 
 
-def _face_box(points: Floats) -> tuple[Floats, Floats]:
+def face_box(points: Floats) -> tuple[Floats, Floats]:
     """Centre and size (width, height) of one frame's points (n, 2), pixels."""
     low, high = points.min(0), points.max(0)
     return (low + high) / 2, high - low
@@ -104,7 +105,7 @@ def occluder(shape: str) -> Make:
 
     def make(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
         height, width = take.frames[0].shape[:2]
-        _, size = _face_box(take.face[0])
+        _, size = face_box(take.face[0])
         sprite = paint_occluder(shape, max(8, round(1.25 * strength * float(size[1]))), int(rng.integers(2**31)))
         side = len(sprite.alpha)
         aim = rng.uniform(-0.35, 0.35, 2) * max(0.0, 1.2 - strength)  # what is small hides some part, what is large all
@@ -113,26 +114,27 @@ def occluder(shape: str) -> Make:
         progress, sway = course(frames, rng), rng.uniform(0.0, 6.0, 2)
         corner = np.empty((frames, 2), dtype=np.int64)
         for t in range(frames):
-            centre, extent = _face_box(take.face[t])
+            centre, extent = face_box(take.face[t])
             rest = centre + aim * extent + 0.02 * extent * np.sin(0.2 * t + sway)
             corner[t] = np.rint(rest + (1.0 - progress[t]) * away - side / 2)
         hidden = np.array(
-            [_covered(take.face[t], sprite.alpha, corner[t]) for t in range(frames)], dtype=np.float32
+            [covered(take.face[t], sprite.alpha, corner[t]) for t in range(frames)], dtype=np.float32
         )
-        shown = (_laid_over(take.frames[t], sprite, corner[t]) for t in range(frames))
-        return _undisturbed(take, frames, shown)._replace(hidden=hidden, present=hidden <= 1.0 - LEAST_SEEN)
+        shown = (laid_over(take.frames[t], sprite, corner[t]) for t in range(frames))
+        return undisturbed(take, frames, shown)._replace(hidden=hidden, present=hidden <= 1.0 - LEAST_SEEN)
 
     return make
 
 
-def _covered(points: Floats, alpha: Floats, corner: NDArray[np.int64]) -> float:
+def covered(points: Floats, alpha: Floats, corner: NDArray[np.int64]) -> float:
     """Share of points (n, 2) under an alpha (h, w) at a corner."""
     place = np.rint(points).astype(np.int64) - corner
     inside = ((place >= 0) & (place < alpha.shape[::-1])).all(1)
     return float((alpha[place[inside, 1], place[inside, 0]] > 0.5).sum() / len(points))
 
 
-def _laid_over(frame: Pixels, sprite: Sprite, corner: NDArray[np.int64]) -> Pixels:
+def laid_over(frame: Pixels, sprite: Sprite, corner: NDArray[np.int64]) -> Pixels:
+    """A frame with a sprite before it, whose first pixel lies at ``corner`` (x, y), in the picture or not."""
     height, width = frame.shape[:2]
     side = len(sprite.alpha)
     x0, y0 = max(int(corner[0]), 0), max(int(corner[1]), 0)
@@ -157,29 +159,29 @@ def gains_in_linear_light(frame: Pixels, gains: Sequence[float]) -> Pixels:
     return np.stack([table[frame[..., channel], channel] for channel in range(3)], axis=-1)
 
 
-def _relit(take: Take, frames: int, stops: Floats) -> Disturbed:
+def relit(take: Take, frames: int, stops: Floats) -> Disturbed:
     """Under gains of (T, 3) stops."""
     gains = np.exp2(stops)
     shown = (gains_in_linear_light(take.frames[t], gains[t]) for t in range(frames))
-    return _undisturbed(take, frames, shown)
+    return undisturbed(take, frames, shown)
 
 
 def change_exposure(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
     """A step of exposure by ``strength`` stops, and back."""
-    return _relit(take, frames, np.repeat(strength * course(frames, rng, ramp=0.02)[:, None], 3, axis=1))
+    return relit(take, frames, np.repeat(strength * course(frames, rng, ramp=0.02)[:, None], 3, axis=1))
 
 
 def change_white_balance(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
     """A step of red against blue by ``strength`` stops, and back."""
     tint = np.array([0.5, 0.0, -0.5], dtype=np.float32)
-    return _relit(take, frames, strength * course(frames, rng, ramp=0.02)[:, None] * tint)
+    return relit(take, frames, strength * course(frames, rng, ramp=0.02)[:, None] * tint)
 
 
 def flicker(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
     """Exposure that swings by ``strength`` stops either way, some times a second."""
     turns = rng.uniform(3.0, 12.0) / take.fps
     swing = np.sin(2 * np.pi * turns * np.arange(frames)) * course(frames, rng)
-    return _relit(take, frames, np.repeat(strength * swing[:, None].astype(np.float32), 3, axis=1))
+    return relit(take, frames, np.repeat(strength * swing[:, None].astype(np.float32), 3, axis=1))
 
 
 def jump(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
@@ -187,7 +189,7 @@ def jump(take: Take, frames: int, strength: float, rng: np.random.Generator) -> 
     cut = int(frames * rng.uniform(0.3, 0.7))
     skipped = round(strength * take.fps)
     source = np.arange(frames) + skipped * (np.arange(frames) >= cut)
-    same = _undisturbed(take, frames, (take.frames[place] for place in source))
+    same = undisturbed(take, frames, (take.frames[place] for place in source))
     return same._replace(source=source, shot=(np.arange(frames) >= cut).astype(np.int64))
 
 
@@ -202,7 +204,7 @@ def cut_away(paint: Paint) -> Make:
         other = paint(height, width, frames, rng)
         shown = (other(t) if away[t] else take.frames[t] for t in range(frames))
         shot = np.cumsum(np.diff(away, prepend=False)).astype(np.int64)
-        same = _undisturbed(take, frames, shown)
+        same = undisturbed(take, frames, shown)
         return same._replace(present=~away, hidden=away.astype(np.float32), shot=shot)
 
     return make
@@ -214,7 +216,7 @@ def leave_picture(take: Take, frames: int, strength: float, rng: np.random.Gener
     progress, side = course(frames, rng, ramp=0.15), int(rng.integers(3))  # left, right, bottom
     shift = np.zeros((frames, 2), dtype=np.float32)
     for t in range(frames):
-        centre, size = _face_box(take.face[t])
+        centre, size = face_box(take.face[t])
         to_border = (centre[0] + size[0] / 2, width - 1 - centre[0] + size[0] / 2, height - 1 - centre[1] + size[1] / 2)
         axis, sign = (1, 1) if side == 2 else (0, 1 if side == 1 else -1)
         # the far edge of the face touches the border at a strength of 1
@@ -224,7 +226,7 @@ def leave_picture(take: Take, frames: int, strength: float, rng: np.random.Gener
     room = room_with_margin(height, width, int(rng.integers(2**31)))
     beyond = add_grain(room, 2.0, 0, 0)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     shown = (_moved(take.frames[t], beyond, shift[t].astype(int)) for t in range(frames))
-    same = _undisturbed(take, frames, shown)
+    same = undisturbed(take, frames, shown)
     return same._replace(shift=shift, hidden=outside, present=outside <= 1.0 - LEAST_SEEN)
 
 
@@ -242,13 +244,13 @@ def _moved(frame: Pixels, beyond: Pixels, shift: NDArray[np.int64]) -> Pixels:
 def motion_blur(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
     """Shakes that smear the picture along an axis over ``strength`` times the face's height."""
     axis, progress = int(rng.integers(2)), course(frames, rng)
-    reach = strength * float(_face_box(take.face[0])[1][1])
+    reach = strength * float(face_box(take.face[0])[1][1])
 
     def smear(t: int) -> Pixels:
         length = round(reach * float(progress[t]))
         return uniform_filter1d(take.frames[t], length, axis=axis, mode="nearest") if length > 1 else take.frames[t]
 
-    return _undisturbed(take, frames, (smear(t) for t in range(frames)))
+    return undisturbed(take, frames, (smear(t) for t in range(frames)))
 
 
 def low_resolution(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
@@ -264,7 +266,7 @@ def low_resolution(take: Take, frames: int, strength: float, rng: np.random.Gene
         small = Image.fromarray(take.frames[t]).resize(size, Image.Resampling.BOX)
         return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
 
-    return _undisturbed(take, frames, (coarsen(t) for t in range(frames)))
+    return undisturbed(take, frames, (coarsen(t) for t in range(frames)))
 
 
 def noise(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
@@ -272,10 +274,10 @@ def noise(take: Take, frames: int, strength: float, rng: np.random.Generator) ->
     progress, seed = course(frames, rng, ramp=0.02), int(rng.integers(2**31))
     sigma = strength * progress
     shown = (add_grain(take.frames[t].astype(np.float32), float(sigma[t]), seed, t) for t in range(frames))
-    return _undisturbed(take, frames, shown)
+    return undisturbed(take, frames, shown)
 
 
 def compression(take: Take, frames: int, strength: float, rng: np.random.Generator) -> Disturbed:
     """The whole stretch encoded by H.264 at a constant rate factor of ``strength``."""
     clean = (VideoFrame(t, t / take.fps, take.frames[t]) for t in range(frames))
-    return _undisturbed(take, frames, (frame.image for (frame,) in compress(clean, [strength])))
+    return undisturbed(take, frames, (frame.image for (frame,) in compress(clean, [strength])))

@@ -5,7 +5,8 @@ holds: which frame's truth, by how much the picture moved, whether the face is t
 hidden. It comes and goes within the clip, so that one clip shows frames of both kinds. All is a function of
 the strength and the seed.
 
-To add a condition, write a function as those of ``condition_kinds`` and give it an entry in ``CONDITIONS``.
+To add a condition, write a function as those of ``condition_kinds`` and give it an entry in ``CONDITIONS``; one that
+lasts for most of a clip stands in ``stress_overlays`` and ``LASTING``.
 
 ``CALIBRATION`` and ``TEST`` are the conditions on which confidence is fitted and judged. They share neither
 strengths, nor the shapes of what hides the face, nor seeds; whoever uses them gives them other people, too.
@@ -21,6 +22,7 @@ import numpy as np
 from steadyface.errors import InputError
 from steadyface.studio import condition_kinds as kinds
 from steadyface.studio import faceless
+from steadyface.studio import stress_overlays as overlays
 from steadyface.studio.condition_kinds import Condition, Disturbed, Take
 
 CONDITIONS: dict[str, Condition] = {
@@ -45,9 +47,20 @@ CONDITIONS: dict[str, Condition] = {
     "compression": Condition("CRF of H.264", (40.0, 51.0), 0, 51, kinds.compression),
 }
 
+LASTING: dict[str, Condition] = {
+    "exposure_ramp": Condition("stops", (1.0, 3.0), 0, 8, overlays.exposure_ramp),
+    "auto_exposure_steps": Condition("stops", (0.5, 1.5), 0, 4, overlays.auto_exposure_steps),
+    "white_balance_steps": Condition("stops of red over blue", (0.5, 1.5), 0, 4, overlays.white_balance_steps),
+    "rolling_flicker": Condition("stops", (0.25, 0.75), 0, 4, overlays.rolling_flicker),
+    "frame_rate_drop": Condition("frames to one", (1.5, 2.0), 1, 8, overlays.frame_rate_drop),
+    "hand_and_hair": Condition("share of the face's height", (0.4, 0.8), 0.05, 3, overlays.hand_and_hair),
+    "coarse": Condition("pixels to one", (4.0, 8.0), 1, 64, overlays.coarse),
+}
+"""Conditions that last for most of a clip: the stress suite's, which confidence is neither fitted nor judged on."""
+
 
 class Trial(NamedTuple):
-    """A condition of ``CONDITIONS``, how strong, and the seed of all that it draws."""
+    """A condition of ``CONDITIONS`` or ``LASTING``, how strong, and the seed of all that it draws."""
 
     condition: str
     strength: float
@@ -76,10 +89,11 @@ TEST = _numbered(2000, {
 
 def find_condition(name: str) -> Condition:
     """The condition of a name. Raises InputError, with the nearest known name, where there is none."""
-    if name not in CONDITIONS:
-        (nearest,) = difflib.get_close_matches(name, CONDITIONS, n=1, cutoff=0.0)
-        raise InputError("condition", f"one of {', '.join(CONDITIONS)}", name, f"the nearest is {nearest}")
-    return CONDITIONS[name]
+    known = CONDITIONS | LASTING
+    if name not in known:
+        (nearest,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        raise InputError("condition", f"one of {', '.join(known)}", name, f"the nearest is {nearest}")
+    return known[name]
 
 
 def disturb(take: Take, trial: Trial, frames: int) -> Disturbed:
@@ -94,14 +108,27 @@ def disturb(take: Take, trial: Trial, frames: int) -> Disturbed:
         InputError: an unknown condition, a strength outside its range, or a take that is too short.
     """
     kind = find_condition(trial.condition)
-    if not kind.lowest <= trial.strength <= kind.highest:
-        expected = f"{kind.lowest:g} to {kind.highest:g} ({kind.unit})"
-        remedy = "for example " + " or ".join(f"{value:g}" for value in kind.strengths)
-        raise InputError(f"strength of {trial.condition}", expected, f"{trial.strength:g}", remedy)
-    needed = frames + (round(trial.strength * take.fps) if trial.condition == "jump" else 0)
+    check_strength(trial)
+    needed = frames_needed(trial, frames, take.fps)
     if len(take.frames) < needed:
         remedy = "use a longer clip, or ask for fewer frames"
         raise InputError("take", f"at least {needed} frames", str(len(take.frames)), remedy)
     rng = np.random.default_rng([trial.seed, 301])
     start = int(rng.integers(0, len(take.frames) - needed + 1))
     return kind.make(Take(take.frames[start:], take.face[start:], take.fps), frames, trial.strength, rng).from_(start)
+
+
+def check_strength(trial: Trial) -> None:
+    """Raises InputError where a strength is outside its condition's range, or the condition is not known."""
+    kind = find_condition(trial.condition)
+    if not kind.lowest <= trial.strength <= kind.highest:
+        expected = f"{kind.lowest:g} to {kind.highest:g} ({kind.unit})"
+        remedy = "for example " + " or ".join(f"{value:g}" for value in kind.strengths)
+        raise InputError(f"strength of {trial.condition}", expected, f"{trial.strength:g}", remedy)
+
+
+def frames_needed(trial: Trial, frames: int, fps: float) -> int:
+    """Frames of a take that a trial of so many frames needs: more, where frames are left out."""
+    if trial.condition == "jump":
+        return frames + round(trial.strength * fps)
+    return overlays.frames_of_drop(frames, trial.strength) if trial.condition == "frame_rate_drop" else frames

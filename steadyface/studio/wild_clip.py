@@ -132,7 +132,7 @@ def stage_clip(names: list[str], settings: StudioSettings, frame_count: int, cli
     in_camera = Performance(time_s, weights, to_camera @ rotation, seen)
     gain = PhoneCamera(exposure_drift_stops=settings.exposure_drift_stops).exposure_gains(rng, time_s)
     background = settings.clip_focal_px * room[:, :2] / room[:, 2:]
-    return Staging(in_camera, body, camera, background, _nose_path(in_camera, settings), gain)
+    return Staging(in_camera, body, camera, background, nose_path(in_camera, settings), gain)
 
 
 def _talk(rng: np.random.Generator, time_s: Array, shapes: Shapes) -> Array:
@@ -143,7 +143,7 @@ def _talk(rng: np.random.Generator, time_s: Array, shapes: Shapes) -> Array:
     return shapes.settle(weights)
 
 
-def _nose_path(performance: Performance, settings: StudioSettings) -> Array:
+def nose_path(performance: Performance, settings: StudioSettings) -> Array:
     """Pixels the nose moves while the shutter is open: (T, 2)."""
     place = performance.rotation @ _NOSE_MM.double().numpy() + performance.translation
     pixels = settings.clip_focal_px * place[:, :2] / place[:, 2:]
@@ -188,20 +188,24 @@ class WildStage:
         frames, vertices = [], []
         for index, seed in enumerate(task.seeds):
             mesh = self._scene.mesh(task.staging.performance, index)
-            linear = self._expose(task.staging, index, mesh)
+            linear = self.expose(task.staging, index, mesh)
             generator = torch.Generator().manual_seed(seed)
             frames.append(self._phone.develop(linear, float(task.staging.gain[index]), generator).numpy())
             vertices.append(mesh.numpy())
         return Footage(frames, np.stack(vertices))
 
-    def _expose(self, staging: Staging, index: int, mesh: Tensor) -> Tensor:
+    def light_at(self, index: int) -> RoomLight:
+        """The light of a frame of the task, in the room's axes: here the same in all."""
+        return self._light
+
+    def expose(self, staging: Staging, index: int, mesh: Tensor) -> Tensor:
         """Light on the sensor, (H, W, 3) linear, with the motion blur of head and room."""
         rotation = torch.from_numpy(staging.performance.rotation[index])[None]
         translation = torch.from_numpy(staging.performance.translation[index])[None]
         placed = transform(mesh[None].double(), rotation, translation)[0].float()
         height, width = self._settings.clip_height, self._settings.clip_width
         texture = self._scene.texture(staging.performance, index, self._texture_size)
-        light = self._light.turned(torch.from_numpy(staging.camera_rotation[index].T).float())
+        light = self.light_at(index).turned(torch.from_numpy(staging.camera_rotation[index].T).float())
         normals = self._scene.normals(placed)
         layer = self._scene.renderer.render(placed, normals, self._intrinsics, height, width, texture, light)
         room = translate(self._room, *staging.background_px[index])
