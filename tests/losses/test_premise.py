@@ -11,17 +11,25 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from steadyface.geometry.contrast import normalise_contrast
 from steadyface.losses.premise import (
-    RADIUS, REACH, UNRELATED, FrameLook, PairPremise, look_at_frames, pair_premise, pair_weights,
+    RADIUS,
+    REACH,
+    SPREAD,
+    UNRELATED,
+    FrameLook,
+    PairPremise,
+    look_at_frames,
+    pair_premise,
+    pair_weights,
 )  # fmt: skip
 from steadyface.losses.registration import look_up, register
 
-LIMIT = 0.8
+LIMIT, SIZE = 0.8, 128
 PARTS = ("light", "motion", "occlusion", "floor")
 
 
-def skin(count: int = 1, size: int = 64, seed: int = 0) -> Tensor:
+def skin(count: int = 1, size: int = SIZE, seed: int = 0) -> Tensor:
     """Smooth random textures with structure of some texels, linear, (B, 3, U, U)."""
-    noise = torch.rand(count, 3, size // 4, size // 4, generator=torch.Generator().manual_seed(seed))
+    noise = torch.rand(count, 3, size // 6, size // 6, generator=torch.Generator().manual_seed(seed))
     return 0.15 + 0.5 * interpolate(noise, size=(size, size), mode="bilinear", align_corners=True)
 
 
@@ -35,7 +43,7 @@ def premise(one: Tensor, other: Tensor, model: Tensor) -> PairPremise:
 
 def with_hand(texture: Tensor, seed: int = 9) -> Tensor:
     covered = texture.clone()
-    covered[..., 20:44, 16:48] = skin(1, 64, seed)[..., 20:44, 16:48]
+    covered[..., 40:88, 32:96] = skin(seed=seed)[..., 40:88, 32:96]
     return covered
 
 
@@ -46,17 +54,15 @@ def slow_pair(first: FrameLook, later: FrameLook) -> dict[str, float]:
     both = first.mask * later.mask
     hidden = torch.maximum(first.hidden, later.hidden) * both
 
-    def near(r: int, c: int, radius: int) -> list[tuple[int, int]]:
-        rows = range(max(r - radius, 0), min(r + radius + 1, size))
-        return [(y, x) for y in rows for x in range(max(c - radius, 0), min(c + radius + 1, size))]
+    def near(values: Tensor, r: int, c: int, radius: int) -> Tensor:
+        return values[0, :, max(r - radius, 0) : r + radius + 1, max(c - radius, 0) : c + radius + 1]
 
     def local(values: Tensor, weight: Tensor, radius: int) -> Tensor:
         found = torch.zeros_like(values)
         for r, c in places:
-            total = sum(float(weight[0, 0, y, x]) for y, x in near(r, c, radius))
+            total = near(weight, r, c, radius).sum()
             if total > 0:
-                terms = [values[0, :, y, x] * weight[0, 0, y, x] for y, x in near(r, c, radius)]
-                found[0, :, r, c] = torch.stack(terms).sum(0) / total
+                found[0, :, r, c] = (near(values, r, c, radius) * near(weight, r, c, radius)).sum((1, 2)) / total
         return found
 
     def deviation(texture: Tensor) -> Tensor:
@@ -65,7 +71,11 @@ def slow_pair(first: FrameLook, later: FrameLook) -> dict[str, float]:
 
     a, b = normalise_contrast(first.texture, both), normalise_contrast(later.texture, both)
     found = register(b, a, both, both, REACH, RADIUS)
-    moved = look_up(b, found.offset * (found.weight > 0))
+    flow = torch.zeros_like(found.offset)
+    for r, c in places:
+        weights, offsets = near(found.weight, r, c, SPREAD), near(found.offset, r, c, SPREAD)
+        flow[0, :, r, c] = (weights * offsets).sum((1, 2)) / (weights.sum() + 0.2)
+    moved = look_up(b, flow)
     contrast = float(first.contrast + later.contrast) / 2
     spread = ((deviation(first.texture) + deviation(later.texture)) / 2 + 1e-4).sqrt()
     weight = both - hidden
@@ -113,8 +123,8 @@ def test_identical_frames_of_the_face_hold_it_wholly() -> None:
 
 
 def test_exposure_and_white_balance_change_the_light_alone() -> None:
-    texture = skin() + 0.01 * torch.randn(1, 3, 64, 64)
-    other = skin() + 0.01 * torch.randn(1, 3, 64, 64)
+    texture = skin() + 0.01 * torch.randn(1, 3, SIZE, SIZE)
+    other = skin() + 0.01 * torch.randn(1, 3, SIZE, SIZE)
     before = premise(texture, other, skin())
     for gain in (torch.tensor(0.6), torch.tensor([1.3, 1.0, 0.8]).view(1, 3, 1, 1)):
         after = premise(texture, gain * other + 0.03, skin())
@@ -126,12 +136,12 @@ def test_exposure_and_white_balance_change_the_light_alone() -> None:
 
 def test_a_dark_pair_is_no_better_than_a_bright_one() -> None:
     """Under the floor of contrast normalisation all differences shrink; the premise's do not."""
-    texture, other = (skin() + 0.02 * torch.randn(1, 3, 64, 64) for _ in range(2))
+    texture, other = (skin() + 0.02 * torch.randn(1, 3, SIZE, SIZE) for _ in range(2))
     bright, dark = premise(texture, other, skin()), premise(0.1 * texture, 0.1 * other, skin())
     assert float(dark.floor) == pytest.approx(float(bright.floor), rel=0.1)
 
 
-@pytest.mark.parametrize("texels", [1, 2, 3])
+@pytest.mark.parametrize("texels", [2, 4, 6])
 def test_a_shift_raises_the_motion_most(texels: int) -> None:
     texture = skin()
     found = premise(texture, torch.roll(texture, texels, dims=-1), texture)
@@ -139,29 +149,29 @@ def test_a_shift_raises_the_motion_most(texels: int) -> None:
     rise = {name: float(getattr(found, name) - getattr(still, name)) for name in PARTS}
     assert rise["motion"] > 0.05 and max(rise, key=lambda name: rise[name]) == "motion"
     assert float(found.score) > math.exp(-float(found.residual))  # it is not held against the premise
-    assert float(found.offset) == pytest.approx(texels / 2, abs=0.4)  # the mean of the still and the moved frame
+    assert float(found.offset) == pytest.approx(texels / 2, rel=0.25)  # the mean of the still and the moved frame
 
 
 def test_an_occluder_raises_the_occlusion_most() -> None:
     texture = skin()
     found = premise(texture, with_hand(texture), texture)
     rise = {name: float(getattr(found, name)) for name in PARTS}
-    assert max(rise, key=lambda name: rise[name]) == "occlusion" and rise["occlusion"] > 3 * rise["floor"]
+    assert max(rise, key=lambda name: rise[name]) == "occlusion" and rise["occlusion"] > 2 * rise["floor"]
     assert float(found.score) < 0.85
 
 
 def test_the_same_hand_in_both_frames_is_no_agreement() -> None:
     texture = skin()
-    covered = with_hand(texture)
-    assert float(premise(covered, covered, texture).score) < 0.85
-    assert float(premise(covered, covered, texture).occlusion) > 0.15
+    found = premise(with_hand(texture), with_hand(texture), texture)
+    assert float(found.score) < 0.92 and float(found.occlusion) > 0.08
+    assert float(found.residual) == pytest.approx(float(found.occlusion))
 
 
 def test_noise_raises_the_floor_most_and_more_of_it_lowers_the_score() -> None:
     texture = skin()
     scores = []
     for sigma in (0.0, 0.005, 0.01, 0.02, 0.04):
-        found = premise(*(texture + sigma * torch.randn(1, 3, 64, 64) for _ in range(2)), texture)
+        found = premise(*(texture + sigma * torch.randn(1, 3, SIZE, SIZE) for _ in range(2)), texture)
         scores.append(float(found.score))
     assert scores == sorted(scores, reverse=True) and float(found.floor) > float(found.motion + found.occlusion)
 
@@ -172,9 +182,9 @@ def test_unrelated_textures_break_it() -> None:
 
 
 def test_nothing_seen_in_both() -> None:
-    texture, mask = skin(), torch.zeros(1, 1, 64, 64)
+    texture, mask = skin(), torch.zeros(1, 1, SIZE, SIZE)
     left, right = mask.clone(), mask.clone()
-    left[..., :32], right[..., 32:] = 1, 1
+    left[..., :64], right[..., 64:] = 1, 1
     for one, other in ((left, right), (mask, mask)):
         found = pair_premise(look(texture, texture, one), look(texture, texture, other), LIMIT)
         assert float(found.score) == 0.0 and all(torch.isfinite(value).all() for value in found)
@@ -199,12 +209,9 @@ def test_weights_keep_their_sum_and_carry_no_gradient() -> None:
     torch.testing.assert_close(pair_weights(torch.zeros(2), 2.0), torch.ones(2))
 
 
-def test_squares_are_textures_averaged(size: int = 128) -> None:
+def test_squares_are_textures_averaged() -> None:
     """A hidden square covers the texels that were averaged in it."""
-    texture = skin(1, size)
-    covered = texture.clone()
-    covered[..., 32:96, 32:96] = skin(1, size, seed=7)[..., 32:96, 32:96]
-    hidden = look(covered, texture).hidden
-    squares = avg_pool2d(hidden, 4)
-    torch.testing.assert_close(interpolate(squares, scale_factor=4), hidden)
-    assert float(hidden[..., 44:84, 44:84].mean()) > 0.5 > 0.1 > float(hidden[..., :24, :].mean())
+    texture = skin()
+    hidden = look(with_hand(texture), texture).hidden
+    torch.testing.assert_close(interpolate(avg_pool2d(hidden, 2), scale_factor=2), hidden)
+    assert float(hidden[..., 48:80, 44:84].mean()) > 0.5 > 0.1 > float(hidden[..., :24, :].mean())
