@@ -14,7 +14,7 @@ from torch import Tensor
 
 from datamodules.batches import OrderedBatches, ShuffledBatches
 from datamodules.clip_crops import NO_DEGRADATION, ClipCrops, degrade_crops, read_crops
-from datamodules.windows import find_windows
+from datamodules.windows import unbroken_windows
 from steadyface.capture.crop import Box
 from steadyface.capture.degradation import Degradation, check_level, find_degradation
 from steadyface.capture.detector import detect_box
@@ -22,7 +22,9 @@ from steadyface.capture.video import VideoInfo, probe
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import crop_intrinsics
 from steadyface.processes import rank_and_world
+from steadyface.tracking.adaptation_score import WatchedFrames
 from steadyface.tracking.crop_path import CropPath, fixed_path
+from steadyface.tracking.held_out import held_out_frames, spread_over
 from steadyface.tracking.track import runs_of
 from steadyface.types import ClipBatch
 
@@ -30,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 GUESSED_FOCAL_OVER_SIDE = 1.2
 """Focal length over the longer side of the picture where none is given: 45 degrees, a phone held upright."""
+
+CHOICES = ("coverage", "first")
+"""How few frames may be chosen."""
 
 
 @dataclass
@@ -52,6 +57,11 @@ class WildClipsSettings:
     follow: bool = False
     """Crops that follow the head, in place of one box for the whole clip; the source network finds the way, and a
     box says where the head is at first."""
+    frames: int = 0
+    """Adapt to so many frames of each clip, the windows' later frames counted, which the source network chooses;
+    0 = all of them. Tracking and scoring see every frame."""
+    chosen_by: str = "coverage"
+    """How they are chosen: by coverage of pose and expression, or the first."""
     degradation: str = ""
     """What lowers the quality of every clip, a name of ``steadyface.capture.degradation``; empty = nothing."""
     degradation_level: float = 0.0
@@ -94,15 +104,19 @@ class WildClips(pl.LightningDataModule):
         settings: see ``WildClipsSettings``.
         seed: of the order of the batches.
         ways: where the head goes in each clip, in their order, with the focal length that was found.
+        held_out: share of each clip's frames that no training window holds, `held_out_frames`.
     """
 
-    def __init__(self, settings: WildClipsSettings, seed: int, ways: Sequence[CropPath] = ()) -> None:
+    def __init__(
+        self, settings: WildClipsSettings, seed: int, ways: Sequence[CropPath] = (), held_out: float = 0.0
+    ) -> None:
         super().__init__()
-        self._settings, self._seed, self._ways = settings, seed, tuple(ways)
+        self._settings, self._seed, self._ways, self._held_out = settings, seed, tuple(ways), held_out
         self._clips: list[ClipInfo] | None = None
         self._images: list[Tensor] = []
         self._first, self._time_s = torch.empty(0), torch.empty(0)
         self._intrinsics = torch.empty(0)
+        self._chosen: list[Tensor] | None = None
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the clips; a second call does nothing. Raises InputError where one cannot be used."""
@@ -182,7 +196,7 @@ class WildClips(pl.LightningDataModule):
     def train_dataloader(self) -> ShuffledBatches[ClipBatch]:
         """Windows of all clips, shuffled. Raises InputError where they fill no batch."""
         offsets = self._settings.window_offsets_s
-        windows = self._windows(offsets)
+        windows = self._windows()
         if not len(windows):
             raise InputError(
                 "window_offsets_s",
@@ -200,8 +214,16 @@ class WildClips(pl.LightningDataModule):
 
     def predict_dataloader(self) -> OrderedBatches[ClipBatch]:
         """Every frame of every clip in order, as windows of one frame; without a face, crops of where it was."""
-        windows = torch.arange(len(self._time_s)).unsqueeze(1)
-        return OrderedBatches(len(windows), self._settings.batch_size, lambda index: self._batch(windows[index]))
+        return self._ordered(torch.arange(len(self._time_s)))
+
+    def frames_of_clips(self) -> list[OrderedBatches[ClipBatch]]:
+        """As `predict_dataloader`, of each clip alone."""
+        ends = [*self._first.tolist()[1:], len(self._time_s)]
+        return [self._ordered(torch.arange(first, end)) for first, end in zip(self._first.tolist(), ends, strict=True)]
+
+    def _ordered(self, place: Tensor) -> OrderedBatches[ClipBatch]:
+        size = self._settings.batch_size
+        return OrderedBatches(len(place), size, lambda index: self._batch(place[index].unsqueeze(1)))
 
     def val_dataloader(self) -> OrderedBatches[ClipBatch]:
         """The frames with a face in order, one a window; ``clip`` numbers the stretches that no cut and no lost
@@ -219,14 +241,41 @@ class WildClips(pl.LightningDataModule):
 
         return OrderedBatches(len(place), self._settings.batch_size, batch)
 
-    def _windows(self, offsets_s: list[float]) -> Tensor:
-        """(W, T) positions in the crops of all clips; no window spans two clips, or two shots of one."""
-        found = []
-        for clip, first in zip(self.clip_infos, self._first, strict=True):
-            window = find_windows(clip.time_s, offsets_s)
-            shot = clip.crops.shot[window]
-            found.append(window[(shot == shot[:, :1]).all(1) & clip.crops.known[window].all(1)] + first)
-        return torch.cat(found)
+    def training_windows(self) -> list[Tensor]:
+        """Of each clip, the windows (W, T) that training may hold, as frames of that clip; none spans two shots."""
+        return [
+            unbroken_windows(
+                clip.time_s, clip.crops.shot, clip.crops.known & ~held_out_frames(len(clip.time_s), self._held_out),
+                self._settings.window_offsets_s,
+            )
+            for clip in self.clip_infos
+        ]  # fmt: skip
+
+    def train_only_on(self, frames: Sequence[Tensor]) -> None:
+        """From now on, training holds only the windows whose frames are all among these, (K,) long of each clip."""
+        self._chosen = list(frames)
+
+    def _windows(self) -> Tensor:
+        """(W, T) positions in the crops of all clips, those of few chosen frames so often that they fill a batch."""
+        found = self.training_windows()
+        if self._chosen is not None:
+            found = [part[torch.isin(part, frames).all(1)] for part, frames in zip(found, self._chosen, strict=True)]
+        windows = torch.cat([part + first for part, first in zip(found, self._first, strict=True)])
+        times = 1
+        if self._chosen is not None and len(windows):
+            times = -(-self._settings.batch_size * rank_and_world()[1] // len(windows))
+        return windows.repeat(times, 1)
+
+    def watched(self, count: int) -> WatchedFrames:
+        """At most ``count`` frames with a face, in order, evenly spread over the clips; half of them from the frames
+        that are held out, where some are."""
+        known = torch.cat([clip.crops.known for clip in self.clip_infos])
+        held_out = known & torch.cat([held_out_frames(len(clip.time_s), self._held_out) for clip in self.clip_infos])
+        apart = spread_over(torch.nonzero(held_out)[:, 0], count // 2)
+        place = torch.cat([apart, spread_over(torch.nonzero(known & ~held_out)[:, 0], count - len(apart))]).sort()[0]
+        batch = self._batch(place.unsqueeze(1))
+        image, intrinsics = batch.image.flatten(0, 1), batch.intrinsics.flatten(0, 1)
+        return WatchedFrames(image, intrinsics, batch.clip, batch.frame[:, 0], held_out[place])
 
     def _batch(self, window: Tensor) -> ClipBatch:
         clip = torch.searchsorted(self._first, window[:, 0].contiguous(), right=True) - 1
@@ -290,6 +339,11 @@ def check_settings(settings: WildClipsSettings) -> None:
         raise InputError("focal_px, image_size, batch_size", "0 or more, 8 or more, 1 or more", got, "correct them")
     if not settings.window_offsets_s:
         raise InputError("window_offsets_s", "at least one offset in seconds", "none", "give [0.0] for single frames")
+    if settings.frames and settings.frames < len(settings.window_offsets_s):
+        expected = f"0 for all frames, or at least the {len(settings.window_offsets_s)} of a window"
+        raise InputError("frames", expected, str(settings.frames), "raise it")
+    if settings.chosen_by not in CHOICES:
+        raise InputError("chosen_by", f"one of {', '.join(CHOICES)}", settings.chosen_by, "choose one of them")
     if settings.degradation:
         check_level(settings.degradation, settings.degradation_level)
     elif settings.degradation_level:

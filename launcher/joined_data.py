@@ -8,6 +8,7 @@ from pytorch_lightning.utilities import CombinedLoader
 from datamodules.batches import OrderedBatches
 from datamodules.lab_captures import LabCaptures
 from datamodules.wild_clips import WildClips
+from steadyface.tracking.adaptation_score import WatchedFrames
 from steadyface.types import ClipBatch
 
 
@@ -29,6 +30,10 @@ class ClipsBesideLab(LightningDataModule):
     def train_dataloader(self) -> CombinedLoader:
         lab = self._lab.training_batches(self._lab_batch, self._seed)
         return CombinedLoader({"clip": self._clips.train_dataloader(), "lab": lab}, "max_size_cycle")
+
+    def watched(self, count: int) -> WatchedFrames:
+        """Some frames of the clips, to compare networks on."""
+        return self._clips.watched(count)
 
     def val_dataloader(self) -> OrderedBatches[ClipBatch]:
         """The frames with a face in order: what the callbacks watch, without truth."""

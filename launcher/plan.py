@@ -16,14 +16,17 @@ from datamodules.wild_clips import square_box
 from launcher.outcome import ADAPTED, find_checkpoint
 from launcher.runs import Stage, find_finished, fingerprint
 from launcher.settings import STUDIO, Experiment, source_settings, variant_settings, variant_source
+from lightning_modules.adaptation import AdaptationSettings
 from lightning_modules.pretraining import PretrainingSettings
+from steadyface.capture.adaptable import check_adaptable
 from steadyface.capture.clip_truth import truth_path
 from steadyface.capture.video import probe
 from steadyface.errors import InputError
+from steadyface.tracking.guards import RESULT
 
 NO_RESULT = {"folder", "clips", "workers", "processes", "in_memory"}
 # Values that mean what a stage did before there was the setting: its hash stays.
-LATER_SETTINGS: dict[str, Any] = {"follow": False}
+LATER_SETTINGS: dict[str, Any] = {"follow": False, "frames": 0, "chosen_by": "coverage"}
 DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
 
 
@@ -134,12 +137,21 @@ def plan_adaptation(experiment: Experiment, variant: str, seed: int, inputs: dic
     if adaptation.labelled_frames:
         inputs = inputs | truth_inputs(experiment, variant)
     settings = {
-        "adaptation": asdict(adaptation),
+        "adaptation": adaptation_settings(adaptation),
         "clips": data_settings(experiment.clips),
         "lab": data_settings(experiment.lab),
         **machine_settings(experiment),
     }
     return Stage("adaptation", f"{variant}, seed {seed}", settings, inputs)
+
+
+def adaptation_settings(settings: AdaptationSettings) -> dict[str, Any]:
+    """An adaptation's section without what decides nothing: the guards, where they choose no weights."""
+    values = data_settings(settings)
+    guard = values.pop("guard")
+    if guard["select"]:
+        values["guard"] = {name: guard[name] for name in ("select", *RESULT)}
+    return values
 
 
 def truth_inputs(experiment: Experiment, variant: str) -> dict[str, str]:
@@ -198,7 +210,8 @@ def check_given_clips(experiment: Experiment) -> None:
     """Open every given clip before any stage runs: minutes of training are not to end in an unreadable video.
 
     Raises:
-        InputError: for a clip that cannot be read, or whose picture does not hold the box.
+        InputError: for a clip that cannot be read, whose picture does not hold the box, or that is to be adapted to
+            and holds nothing to learn from: too few frames, no picture, no motion.
     """
     clips, held_out = experiment.clips, experiment.evaluation
     given = [(clip, clips.box) for clip in clips.clips]
@@ -207,8 +220,9 @@ def check_given_clips(experiment: Experiment) -> None:
         if clip.startswith(STUDIO):
             continue
         info = probe(Path(clip))
-        if box:
-            square_box(Path(clip), box, info)
+        square = square_box(Path(clip), box, info) if box else None
+        if experiment.adapt and clip in clips.clips:
+            check_adaptable(Path(clip), square)
 
 
 def locate(reference: str, studio_folder: Path | None) -> Path:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningDataModule, LightningModule
 
-from callbacks.collapse_guard import CollapseGuard
 from callbacks.progress import StageProgress
 from callbacks.temporal_stability import TemporalStability
 from callbacks.tracking_video import TrackingVideo
@@ -21,12 +20,13 @@ from datamodules.lab_captures import LabCaptures
 from datamodules.wild_clips import WildClips, WildClipsSettings
 from launcher.clip_way import Start, find_verified_way
 from launcher.execution import execute, is_main_process
+from launcher.few_frames import train_on_few_frames
+from launcher.guarding import build_guards, say_choice
 from launcher.joined_data import ClipsBesideLab
-from launcher.outcome import ADAPTED
 from launcher.plan import DATA, Plan, locate
 from launcher.runs import RunRecord, Stage, StageResult
 from launcher.settings import Experiment, source_settings, to_yaml, variant_settings
-from launcher.tracking import load_tracker
+from launcher.tracking import Networks, load_tracker
 from launcher.training import prepare_process, train
 from lightning_modules.adaptation import WildAdaptation
 from lightning_modules.appearance import AppearanceTraining
@@ -103,15 +103,17 @@ class StageRunner:
             module = WildAdaptation(settings, str(source), labels, self._answers.setdefault(source, {}))
             check_crop_size(self.experiment.clips, module.learner.image_size, source)
             self._check_capture(module.statistics, source)
-            clips = WildClips(self._clip_settings, seed, self._ways(source, folder))
+            chooses = settings.guard.select and settings.weights.look_at_clip
+            held_out = settings.guard.held_out if chooses else 0.0
+            clips = WildClips(self._clip_settings, seed, self._ways(source, folder), held_out)
+            networks = Networks(module.statistics, module.face_model, module.source)
+            train_on_few_frames(clips, self._clip_settings, networks, folder)
             data = ClipsBesideLab(clips, self.lab, settings.lab_batch, seed)
-            # A row of the table that is meant to fail shall be seen failing; an adaptation shall not.
-            guard = CollapseGuard(action="stop" if variant == ADAPTED else "flag")
-            # Labels alone do not look at the clip's textures: nothing says how much of the face is in the picture.
-            guards = [guard] if settings.weights.look_at_clip else []
+            guards = build_guards(settings, variant, data, self._clip_settings.clips, folder)
             self._train(
                 module, data, settings.steps, folder, record, [TemporalStability(), TrackingVideo(), *guards]
             )
+            say_choice(guards, stage.label)
 
         return execute(stage, self._runs, self.experiment.name, self._resolved, work)
 

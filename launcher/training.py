@@ -10,6 +10,7 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
+from callbacks.checkpoint_selection import CheckpointSelection
 from launcher.checkpoint_io import AtomicCheckpointIO, saved_step
 from launcher.covered_logger import CoveredLogger
 from launcher.distributed import Connected
@@ -83,9 +84,14 @@ def train(
             default_root_dir=str(folder),
         )
         trainer.fit(module, datamodule=data, ckpt_path=record.resumed_from or None)
-        if steps % settings.validate_every_steps:
+        if steps % settings.validate_every_steps or has_chosen(callbacks):
             trainer.validate(module, datamodule=data, verbose=False)
         last.write_complete(trainer)
+
+
+def has_chosen(callbacks: Sequence[Callback]) -> bool:
+    """Whether a module holds other weights than those that its last validation within the training saw."""
+    return any(isinstance(callback, CheckpointSelection) and callback.choice is not None for callback in callbacks)
 
 
 def strategy(settings: TrainerSettings, kind: str) -> Strategy | str:

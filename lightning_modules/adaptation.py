@@ -26,6 +26,7 @@ from steadyface.networks.encoder import TRAINED
 from steadyface.processes import take_from_main_process
 from steadyface.randomness import drawing
 from steadyface.tracking.clip_evidence import Answers, ClipEvidence, SourceMemory, crop_again, random_crops
+from steadyface.tracking.guards import GuardSettings, check_guard
 from steadyface.types import ClipBatch, FaceState, LabBatch
 
 
@@ -60,6 +61,7 @@ class AdaptationSettings:
     colour_model: str = "convolution"  # none, gain, gain_bias, matrix, convolution, tone_curve or maps
     colour_rate: float = 1.0e-2  # learning rate of the colour model C
     seed: int = 0  # of the draws
+    guard: GuardSettings = field(default_factory=GuardSettings)
     weights: SelfSupervisionWeights = field(default_factory=SelfSupervisionWeights)
     lab: RehearsalSettings = field(default_factory=RehearsalSettings)
 
@@ -243,6 +245,7 @@ def _check_values(settings: AdaptationSettings, section: str) -> Iterator[InputE
     least |= {f"weights.{name}": (getattr(weights, name), 1) for name in ("registration_scale", "reach")}
     least |= {"lab_weight": (settings.lab_weight, 0), "label_weight": (settings.label_weight, 0)}
     least |= {"labelled_frames": (settings.labelled_frames, -1), "label_batch": (settings.label_batch, 1)}
+    yield from check_guard(settings.guard, f"{section}.guard")
     for name, (value, limit) in least.items():
         if value < limit:
             yield InputError(f"{section}.{name}", f"{limit} or more", str(value), "raise it")
