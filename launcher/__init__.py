@@ -46,6 +46,7 @@
 ``sweep``              many runs of one experiment under other settings, as processes or SLURM jobs
 ``compare``            finished runs against one another: verdicts, a page, W&B's tables
 ``report``             the self-contained HTML page
+``stress``             source, paper's objective and ours on clips whose premise breaks
 ``figures``            the paper's figures from finished experiments
 ``results``            the page of several experiments, one a subject: intervals, tests, claims
 =====================  =======================================================================

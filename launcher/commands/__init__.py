@@ -9,6 +9,7 @@
 ``export``          export
 ``scores``          evaluate, results, figures
 ``confidence``      confidence
+``stress``          stress
 ``compare``         compare
 ``runs``            runs, resume
 ``subjects``        studio, import-decoder
@@ -29,6 +30,7 @@ from launcher.commands import (
     export,
     runs,
     scores,
+    stress,
     subjects,
     sweep,
     track,
@@ -39,5 +41,7 @@ from launcher.commands.command import Command
 
 def commands() -> tuple[Command, ...]:
     """Every sub-command, in the order of the help."""
-    groups = (experiments, sweep, runs, scores, compare, confidence, track, clips, export, subjects, wandb_commands)
+    groups = (
+        experiments, sweep, runs, scores, compare, confidence, stress, track, clips, export, subjects, wandb_commands,
+    )  # fmt: skip
     return tuple(command for group in groups for command in group.COMMANDS)

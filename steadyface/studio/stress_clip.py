@@ -104,10 +104,7 @@ def write_stress_clip(settings: StudioSettings, filmed: Path, trial: Trial, fram
 
 def overlaid(settings: StudioSettings, filmed: Path, trial: Trial, frames: int) -> StressClip:
     """The stretch of the filmed clip that belongs to the seed, under the condition's overlay, if it has one."""
-    truth = ClipTruth.load(truth_path(filmed))
-    overlay = trial._replace(condition=find_stress(trial.condition).overlay or CLEAN)
-    if overlay.condition == CLEAN:
-        overlay = overlay._replace(strength=0.0)
+    truth, overlay = ClipTruth.load(truth_path(filmed)), _overlay_of(trial)
     needed = frames_needed(overlay, frames, settings.fps)
     start = first_frame(len(truth.time_s), frames, needed, trial.seed)
     images = [frame.image for frame in read_frames(filmed)][start : start + needed]
@@ -117,6 +114,17 @@ def overlaid(settings: StudioSettings, filmed: Path, trial: Trial, frames: int) 
     part = {name: value[torch.from_numpy(source)] for name, value in vars(truth).items()}
     part["time_s"] = part["time_s"] - part["time_s"][0]
     return StressClip(shown.frames, ClipTruth(**part), StressFacts(source, shown.hidden, shown.present, shown.shot))
+
+
+def _overlay_of(trial: Trial) -> Trial:
+    """What is laid over the filmed clip: nothing, where the condition wants it filmed again."""
+    overlay = find_stress(trial.condition).overlay
+    return trial._replace(condition=overlay) if overlay else trial._replace(condition=CLEAN, strength=0.0)
+
+
+def frames_of_take(trial: Trial, frames: int, fps: float) -> int:
+    """Frames of the studio's clip that a clip of so many frames needs."""
+    return frames_needed(_overlay_of(trial), frames, fps)
 
 
 def first_frame(available: int, frames: int, needed: int, seed: int) -> int:

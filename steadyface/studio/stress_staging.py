@@ -36,7 +36,7 @@ _SHAKEN_SHUTTER = 0.8  # share of the frame's time: a phone in dim light
 _SHAKE_HZ = (6.0, 10.0)
 _TURN_DEG = 26.0  # either way
 _VIEW_FRAMES = 16  # between two jumps of the viewpoint
-_BAR_MM, _BAR_EDGE_MM, _BAR_REACH_MM, _BAR_FRAMES = 52.0, 9.0, 105.0, 42.0  # of what casts a shadow
+_BAR_MM, _BAR_EDGE_MM, _BAR_REACH_MM, _BAR_FRAMES = 52.0, 9.0, 66.0, 42.0  # of what casts a shadow
 _POSTURE_S = 0.3  # between two extreme postures
 _EXTREME = ("jaw", "mouth", "cheek", "brow", "eyeSquint", "eyeWide", "nose")
 
