@@ -38,3 +38,13 @@ def _distinct(index: Tensor, offsets_s: Sequence[float]) -> Tensor:
     """(F,) whether windows (F, T) have as many different frames as there are different offsets."""
     different = (index.sort(1).values.diff(dim=1) != 0).sum(1) + 1
     return different == len(set(offsets_s))
+
+
+def unbroken_windows(time_s: Tensor, shot: Tensor, usable: Tensor, offsets_s: Sequence[float]) -> Tensor:
+    """The windows of a clip that span no cut and hold usable frames only.
+
+    Shapes: time_s (F,); shot (F,) long, one more after each cut; usable (F,) bool -> (W, len(offsets_s)) long.
+    """
+    windows = find_windows(time_s, offsets_s)
+    one_shot = (shot[windows] == shot[windows][:, :1]).all(1)
+    return windows[one_shot & usable[windows].all(1)]

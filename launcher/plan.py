@@ -26,7 +26,7 @@ from steadyface.tracking.guards import RESULT
 
 NO_RESULT = {"folder", "clips", "workers", "processes", "in_memory"}
 # Values that mean what a stage did before there was the setting: its hash stays.
-LATER_SETTINGS: dict[str, Any] = {"follow": False, "frames": 0, "chosen_by": "coverage"}
+LATER_SETTINGS: dict[str, Any] = {"follow": False, "frames": 0, "chosen_by": "coverage", "premise_power": 0.0}
 DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
 
 
@@ -186,10 +186,15 @@ def network_settings(settings: PretrainingSettings) -> dict[str, Any]:
 
 def data_settings(settings: Any) -> dict[str, Any]:
     """A section without what changes no result: paths (the input's hash covers them) and workers."""
+    return without_later({key: value for key, value in asdict(settings).items() if key not in NO_RESULT})
+
+
+def without_later(settings: dict[str, Any]) -> dict[str, Any]:
+    """A section and those within it without what was not set when it was not there yet."""
     return {
-        key: value
-        for key, value in asdict(settings).items()
-        if key not in NO_RESULT and not (key in LATER_SETTINGS and value == LATER_SETTINGS[key])
+        key: without_later(value) if isinstance(value, dict) else value
+        for key, value in settings.items()
+        if not (key in LATER_SETTINGS and value == LATER_SETTINGS[key])
     }
 
 
