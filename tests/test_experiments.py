@@ -12,8 +12,9 @@ from launcher.load import load_experiment
 from launcher.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[1]
-# The sweeps among them are held by tests/launcher/sweep/test_check.py.
-FILES = sorted(path for path in (ROOT / "experiments").rglob("*.yaml") if path.parent.name != "sweeps")
+# The sweeps among them are held by tests/launcher/sweep/test_check.py, the stress files by
+# tests/launcher/stress/test_stress_files.py.
+FILES = sorted(p for p in (ROOT / "experiments").rglob("*.yaml") if p.parent.name not in {"sweeps", "stress"})
 CLIP, LAB = "clips.clips=[my_clip.mp4]", "lab.folder=my_capture"
 NEEDED = {"demo.yaml": [[]], "smoke.yaml": [[]], "own_clip.yaml": [[CLIP]]}
 """File -> the words that it is built with, once a list; every other one has a full size and a demo size."""

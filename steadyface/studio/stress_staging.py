@@ -192,9 +192,9 @@ def fast_head_turn(
     staging: Staging, strength: float, rng: np.random.Generator, settings: StudioSettings, names: list[str]
 ) -> StressStaging:
     """The head shakes as in a no, at up to ``strength`` degrees a second beside its usual motion."""
-    performance, phase = staging.performance, rng.uniform(0.0, 2.0 * np.pi)
+    performance, side = staging.performance, float(rng.choice([-1.0, 1.0]))
     rate = np.radians(strength) / np.radians(_TURN_DEG)  # radians a second of the swing's phase
-    yaw = np.radians(_TURN_DEG) * np.sin(rate * (performance.time_s - performance.time_s[0]) + phase)
+    yaw = side * np.radians(_TURN_DEG) * np.sin(rate * (performance.time_s - performance.time_s[0]))
     turn = rotation_from_angles(yaw, np.zeros_like(yaw), np.zeros_like(yaw))
     pivot = performance.rotation @ NECK_PIVOT_MM + performance.translation
     seen = performance._replace(
