@@ -31,9 +31,9 @@ def make_body(neutral: Tensor) -> Body:
     neck = neutral[neutral[:, 1] > 120.0].double().numpy()
     centre = (neck.max(0) + neck.min(0)) / 2.0
     wide, deep = (neck.max(0) - neck.min(0))[[0, 2]] / 2.0
-    rows = np.interp(np.linspace(0.0, 1.0, ROWS) ** 0.9 * (len(_PROFILE) - 1), np.arange(len(_PROFILE)), np.arange(10.0))
+    rows = np.linspace(0.0, 1.0, ROWS) ** 0.9 * (len(_PROFILE) - 1)
     ring = np.stack([np.interp(rows, np.arange(len(_PROFILE)), column) for column in _PROFILE.T])
-    turn = np.linspace(0.0, 2.0 * np.pi, COLUMNS + 1)
+    turn = np.linspace(np.pi, 3.0 * np.pi, COLUMNS + 1)  # the seam is at the back
     across, along = (np.sign(part) * np.abs(part) ** 0.85 for part in (np.sin(turn), -np.cos(turn)))
     height, half_wide, half_deep, back = (part[:, None] for part in ring)
     front = np.clip(-along, 0.0, 1.0) * np.exp(-np.square((height - 122.0) / 14.0))

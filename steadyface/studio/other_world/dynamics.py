@@ -122,7 +122,7 @@ def _face(rng: np.random.Generator, count: int) -> Floats:
     def driven(every_s: float, hz: float, damping: float, low: float, high: float, rest: float) -> Floats:
         return spring(jumps(rng, count, every_s, lambda: rng.uniform(low, high, 1), rest), hz, damping)[:, 0]
 
-    controls["jaw_drop"] = talking * driven(0.11, 4.2, 0.7, 0.05, 1.0, 0.35)
+    controls["jaw_drop"] = talking * driven(0.11, 4.2, 0.7, 0.05, 1.0, 0.45)
     controls["jaw_side"] = talking * driven(0.4, 2.0, 0.8, -0.6, 0.6, 0.5)
     controls["lips_round"] = talking * driven(0.17, 4.0, 0.8, -0.7, 1.1, 0.2)
     controls["lips_press"] = driven(0.16, 5.0, 0.9, 0.3, 1.0, 0.8) * (1.0 - controls["jaw_drop"]).clip(0.0, 1.0)

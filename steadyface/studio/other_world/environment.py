@@ -110,6 +110,8 @@ class Mirror:
     """
 
     def __init__(self, picture: Tensor, roughness: tuple[float, ...], rows: int = 32) -> None:
+        while len(picture) > rows:
+            picture = picture.view(len(picture) // 2, 2, len(picture), 2, 3).mean((1, 3))
         into = directions(rows).reshape(-1, 3)
         from_ = directions(len(picture)).reshape(-1, 3)
         weighted = solid_angles(len(picture)).reshape(-1, 1)

@@ -26,9 +26,10 @@ from steadyface.studio.other_world.settings import OtherWorldSettings
 from steadyface.studio.subject import Subject
 
 _ALBEDO_SIZE = 512
+_THROAT = (0.07, 0.022, 0.018)
 _THROUGH_CHEEKS = (0.10, 0.045, 0.035)
 _BACKGROUND_STEP = 2  # pixels of the picture a ray of the background; it is out of focus
-_BACKGROUND_BLUR_PX = 2.2  # of its own pixels
+_BACKGROUND_BLUR_PX = 2.6  # of its own pixels
 
 
 class Instant(NamedTuple):
@@ -75,7 +76,7 @@ class Set:
         self._pivot = _neck_pivot(neutral)
         self.body = make_body(neutral)
         faces = torch.cat([self.faces, self.body.faces + len(neutral)])
-        albedo = subject.albedo(rest, _ALBEDO_SIZE)[0]
+        albedo = _flesh_in_mouth(subject.albedo(rest, _ALBEDO_SIZE)[0])
         cloth = torch.from_numpy(np.random.default_rng([seed, 23]).uniform(0.04, 0.5, (2, 3))).float()
         uv = torch.cat([subject.uv[subject.uv_faces], self.body.uv[self.body.faces]])
         lobes = _lobes(len(neutral), len(self.body.vertices), self._lips)
@@ -100,7 +101,7 @@ class Set:
         """What ``motion``, of one time, comes to."""
         head, phone = motion.head[0], motion.phone[0]
         turn, to_room = rotations(np.stack([head[:3], phone[:3]]))
-        pivot = self._pivot + [0.0, 0.0, self.settings.distance_mm] + head[3:]
+        pivot = self._pivot + np.array([0.0, 0.0, self.settings.distance_mm]) + head[3:]
         rotation = to_room.T @ turn
         translation = to_room.T @ (pivot - turn @ self._pivot - phone[3:])
         shift = to_room.T @ (pivot - self._pivot - phone[3:])
@@ -213,6 +214,15 @@ def _lobes(head: int, body: int, lips: Tensor) -> Tensor:
     lobes[layout.MOUTH.vertices] = torch.tensor([0.3, 0.5, 0.0])
     lobes[head:, 0] = 0.25
     return lobes
+
+
+def _flesh_in_mouth(albedo: Tensor) -> Tensor:
+    """The throat is painted black; as dark as flesh is dark enough where the light in the mouth is traced."""
+    u0, v0, u1, v1 = layout.MOUTH.box
+    size = albedo.shape[-1]
+    inside = albedo[:, int(v0 * size) : int(v1 * size) + 1, int(u0 * size) : int(u1 * size) + 1]
+    inside.copy_(torch.maximum(inside, torch.tensor(_THROAT).view(3, 1, 1)))
+    return albedo
 
 
 def _triangle_albedo(surfaces: Surfaces) -> Tensor:

@@ -76,8 +76,8 @@ class RayLight:
         self, vertices: Tensor, normals: Tensor, direction: Tensor, vertex: NDArray[np.intp], light: NDArray[np.intp]
     ) -> NDArray[np.int32]:
         """The triangle that each ray meets first, -1 = none: (R,)."""
-        from embreex.mesh_construction import TriangleMesh
-        from embreex.rtcore_scene import EmbreeScene
+        from embreex.mesh_construction import TriangleMesh  # type: ignore[import-untyped]
+        from embreex.rtcore_scene import EmbreeScene  # type: ignore[import-untyped]
 
         scene = EmbreeScene()
         TriangleMesh(scene, np.ascontiguousarray(vertices.numpy(), dtype=np.float32), self._face_list)

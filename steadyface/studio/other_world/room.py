@@ -98,7 +98,8 @@ class Room:
         boards = (surface == 3)[:, None] * (torch.floor(7.0 * x) % 3 - 1.0)[:, None] * 0.05
         books = (surface == 6)[:, None] & ((y * 2.9) % 1.0 < 0.8)[:, None]
         colour = torch.floor(24.0 * x + 24.0 * z + 3.0 * torch.floor(y * 2.9))
-        spine = 0.25 + 0.22 * torch.stack([torch.sin(2.1 * colour), torch.sin(3.3 * colour), torch.cos(1.7 * colour)], 1)
+        hues = [torch.sin(2.1 * colour), torch.sin(3.3 * colour), torch.cos(1.7 * colour)]
+        spine = 0.25 + 0.22 * torch.stack(hues, dim=1)
         return torch.where(books, spine, albedo + boards).clamp(0.02, 0.95)
 
     def _in_window(self, place: Tensor) -> Tensor:
@@ -131,7 +132,7 @@ def furnish(seed: int) -> Room:
     height, place = rng.uniform(1150, 1350), rng.uniform(-1150, -750)
     top = rng.uniform(-1150, -950)
     hue = rng.uniform(0.0, 2.0 * math.pi)
-    wall = 0.58 + 0.1 * np.cos(hue + np.array([0.0, 2.1, 4.2]))
+    wall = 0.42 + 0.09 * np.cos(hue + np.array([0.0, 2.1, 4.2]))
     paint = np.stack([wall, wall, np.full(3, 0.8), [0.34, 0.24, 0.16], 0.9 * wall, 0.95 * wall])
     furniture = np.array([
         [[650.0, -950.0, 2050.0], [1600.0, 1150.0, 2450.0]],  # a shelf of books
@@ -145,13 +146,13 @@ def furnish(seed: int) -> Room:
         high=high,
         window_side=side,
         window=(top, place, top + height, place + rng.uniform(1300, 1700)),
-        sky=torch.tensor([0.86, 1.0, 1.22]) * float(rng.uniform(9.0, 12.0)),
+        sky=torch.tensor([0.86, 1.0, 1.22]) * float(rng.uniform(15.0, 20.0)),
         lamp=torch.tensor([-side * rng.uniform(950, 1300), rng.uniform(-500, -150), rng.uniform(700, 1300)]).float(),
         lamp_radius=float(rng.uniform(110, 150)),
-        lamp_colour=torch.tensor([1.6, 0.95, 0.42]) * float(rng.uniform(22.0, 32.0)),
+        lamp_colour=torch.tensor([1.6, 0.95, 0.42]) * float(rng.uniform(9.0, 16.0)),
         boxes=torch.from_numpy(furniture).float(),
         paint=torch.from_numpy(np.concatenate([paint, own])).float(),
-        ambient=torch.tensor([0.92, 0.9, 0.86]) * float(rng.uniform(0.25, 0.5)),
+        ambient=torch.tensor([0.92, 0.9, 0.86]) * float(rng.uniform(0.15, 0.35)),
     )
 
 

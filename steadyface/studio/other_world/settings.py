@@ -56,7 +56,7 @@ class OtherWorldSettings:
     """Share of the local brightness, in stops, that the phone evens out."""
     exposure_lag_s: float = 0.35
     """Time in which the exposure, global and local, follows the light."""
-    crf: int = 24
+    crf: int = 19
     """H.264 quality: 0 best, 51 worst; about the bits a pixel of a phone's own clips."""
 
     head_motion: float = 1.0
@@ -65,7 +65,7 @@ class OtherWorldSettings:
     """How much the phone sways in the hand."""
     expression: float = 1.0
     """Strength of the expressions."""
-    tissue_mm: float = 1.3
+    tissue_mm: float = 1.8
     """Largest displacement of the random soft-tissue fields, mm."""
 
     @property
