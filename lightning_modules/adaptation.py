@@ -27,6 +27,7 @@ from steadyface.processes import take_from_main_process
 from steadyface.randomness import drawing
 from steadyface.tracking.clip_evidence import Answers, ClipEvidence, SourceMemory, crop_again, random_crops
 from steadyface.tracking.guards import GuardSettings, check_guard
+from steadyface.tracking.premise import PremiseMemory
 from steadyface.types import ClipBatch, FaceState, LabBatch
 
 
@@ -104,6 +105,7 @@ class WildAdaptation(pl.LightningModule):
         self.supervision = LabSupervision(self.statistics, settings.lab)
         self.evidence = ClipEvidence(self.statistics, self.face_model)
         self.memory = SourceMemory(self.source, self.evidence, kept)
+        self.premise = PremiseMemory(self.evidence, float(self.source.lab_residual[1]))
         self._truths = labels if _is_labelled(settings) else ()
         self._labelled: LabelledFrames | None = None
         if _is_labelled(settings) and not labels:
@@ -133,6 +135,8 @@ class WildAdaptation(pl.LightningModule):
         images, intrinsics = clip.image.flatten(0, 1), clip.intrinsics.flatten(0, 1)
         keys = torch.stack([clip.clip.unsqueeze(1).expand_as(clip.frame), clip.frame], dim=-1).flatten(0, 1)
         remembered = self.memory.recall(keys, images, intrinsics)
+        measured = self.settings.weights.premise_power > 0 or self._is_logged()
+        premise = self.premise.recall(keys, images, remembered, clip.frame.shape) if measured else None
         if max(self.settings.crop_shift, self.settings.crop_zoom) > 0:
             with drawing(self.settings.seed, "crop", self.global_step, self.global_rank):
                 to_crop = random_crops(images, self.settings.crop_shift, self.settings.crop_zoom)
@@ -146,10 +150,15 @@ class WildAdaptation(pl.LightningModule):
         compared = Comparison(
             seen, remembered, self.face_model, self.evidence.map_on(images.device),
             clip.frame.new_empty(0) if vertices is None else vertices, self.colour, self.settings.weights,
-            clip.frame.shape,
+            clip.frame.shape, premise,
         )
         self.log_dict({f"train/{name}": value for name, value in clip_figures(compared).items()})
         return self_supervision(compared)
+
+    def _is_logged(self) -> bool:
+        """Whether the trainer writes this step's figures: what is for the log alone is not measured at others."""
+        every = int(getattr(self._trainer, "log_every_n_steps", 0))  # 0 where the module is called by itself
+        return every > 0 and (self.global_step + 1) % every == 0
 
     def _lab_loss(self, batch: LabBatch) -> Tensor:
         with drawing(self.settings.seed, "lab", self.global_step, self.global_rank):

@@ -12,6 +12,7 @@ from torch import Tensor
 from steadyface.geometry.contrast import normalise_contrast
 from steadyface.geometry.texture_space import TexelMap
 from steadyface.losses.colour import ColourModel
+from steadyface.losses.premise import PairPremise, pair_weights
 from steadyface.networks.face_model import FaceModel
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Comparison:
         colour: C.
         weights: of the parts.
         windows: (B, T).
+        premise: of the pairs of the windows under the source; None where it was not measured.
     """
 
     seen: Observation
@@ -45,6 +47,7 @@ class Comparison:
     colour: ColourModel
     weights: SelfSupervisionWeights
     windows: torch.Size
+    premise: PairPremise | None = None
 
     @cached_property
     def observed(self) -> Tensor:
@@ -74,11 +77,18 @@ class Comparison:
         """Rows of the first frame of each window, and of each later one beside it."""
         return window_pairs(self.windows, self.seen.texture.device)
 
-    def pair_masks(self) -> tuple[Tensor, Tensor]:
-        """Over the pairs: where the source saw both, and where both lie in the picture; (P, 1, U, U) twice."""
+    def pair_masks(self, raw: bool = False) -> tuple[Tensor, Tensor]:
+        """Over the pairs: where the source saw both, and where both lie in the picture; (P, 1, U, U) twice.
+
+        The first is weighted by the pair's premise to ``premise_power``; ``raw``: by the premise of raw colours.
+        """
         first, later = self.pairs
-        seen = self.seen
-        return seen.mask[first] * seen.mask[later], seen.inside[first] * seen.inside[later]
+        seen, premise, power = self.seen, self.premise, self.weights.premise_power
+        mask = seen.mask[first] * seen.mask[later]
+        if premise is not None and power > 0:
+            weight = pair_weights(premise.raw_score if raw else premise.score, power)
+            mask = mask * weight.to(mask).view(-1, 1, 1, 1)
+        return mask, seen.inside[first] * seen.inside[later]
 
 
 def window_pairs(windows: torch.Size, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -75,7 +75,7 @@ def cftc_raw(compared: Comparison) -> Tensor:
     """First frame of a window to each later one in linear colours, over the source's mask."""
     first, later = compared.pairs
     texture = compared.seen.texture
-    return texture_difference(texture[first], texture[later], *compared.pair_masks(), RAW_SCALE)
+    return texture_difference(texture[first], texture[later], *compared.pair_masks(raw=True), RAW_SCALE)
 
 
 def cftc_unguarded(compared: Comparison) -> Tensor:

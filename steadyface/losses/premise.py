@@ -49,6 +49,9 @@ displaced by a quarter of the texture, which is unrelated, 50 and 75 % are below
 STRUCTURE = 0.3
 """Mean square of the model's contrast-normalised texture in a patch, below which it shows too little to be told."""
 
+PARTS = ("light", "motion", "occlusion", "floor")
+"""Of the difference of a pair."""
+
 _DOUBT = 0.2  # weight of no offset at all, beside the registered ones
 
 LEAST_CONTRAST = 0.2
@@ -62,7 +65,8 @@ class FrameLook(NamedTuple):
 
     Shapes: texture (B, 3, U, U) linear, as the camera saw it; mask (B, 1, U, U), safely seen; hidden (B, 1, U, U) in
     [0, 1], how surely a seen texel does not show the model's face; misfit (B,), the difference from the model's
-    texture in units of the lab's range; offset (B,), how far re-registration moves the picture on the model, texels;
+    texture in units of the lab's range; offset (B,), how far re-registration moves the picture on the model,
+    as a share of the texture's side;
     contrast (B,), what is left of the contrast after its floor, as a share of the model's, at most 1: a dark or faded
     picture differs less from frame to frame, but does not agree better.
     """
@@ -109,7 +113,7 @@ class PairPremise(NamedTuple):
 
 
 @torch.no_grad()
-def look_at_frames(observed: Tensor, model: Tensor, mask: Tensor, limit: float) -> FrameLook:
+def frame_look(observed: Tensor, model: Tensor, mask: Tensor, limit: float) -> FrameLook:
     """What frames say before they are paired.
 
     Args:
@@ -126,7 +130,8 @@ def look_at_frames(observed: Tensor, model: Tensor, mask: Tensor, limit: float) 
     energy, expected = (_mean(texture.square(), mask) for texture in (one, two))
     contrast = torch.sqrt(energy / expected.clamp(min=1e-6)).clamp(LEAST_CONTRAST, 1.0)
     misfit = _mean((one / contrast.view(-1, 1, 1, 1) - two).abs(), mask) / (limit or 1.0)
-    return FrameLook(observed, mask, hidden, misfit, _mean(flow.norm(dim=1, keepdim=True), mask), contrast)
+    offset = _mean(flow.norm(dim=1, keepdim=True), mask) / mask.shape[-1]
+    return FrameLook(observed, mask, hidden, misfit, offset, contrast)
 
 
 @torch.no_grad()
@@ -146,7 +151,7 @@ def pair_premise(first: FrameLook, later: FrameLook, limit: float) -> PairPremis
 
     Args:
         first, later: of P frames each.
-        limit: as in `look_at_frames`.
+        limit: as in `frame_look`.
     """
     limit = limit or 1.0
     both = first.mask * later.mask
@@ -189,6 +194,13 @@ def pair_weights(score: Tensor, power: float) -> Tensor:
     weight = score.detach().clamp(min=0.0) ** power
     mean = weight.mean()
     return weight / mean if bool(mean > 1e-6) else torch.ones_like(weight)
+
+
+def premise_figures(premise: PairPremise) -> dict[str, Tensor]:
+    """Means for the log: ``premise``, ``premise_light`` and the other parts; empty without pairs."""
+    if not len(premise.score):
+        return {}
+    return {"premise": premise.score.mean()} | {f"premise_{name}": getattr(premise, name).mean() for name in PARTS}
 
 
 def _flow(observed: Tensor, model: Tensor, mask: Tensor) -> Tensor:

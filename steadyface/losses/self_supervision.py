@@ -8,6 +8,7 @@ from torch import Tensor
 
 from steadyface.losses.comparison import Comparison
 from steadyface.losses.parts import PARTS
+from steadyface.losses.premise import premise_figures
 
 
 @dataclass
@@ -31,6 +32,7 @@ class SelfSupervisionWeights:
     registration_scale: int = 2  # textures are averaged over squares of so many texels before registration
     reach: int = 3  # largest offset that registration looks at, texels so averaged
     patch_radius: int = 3  # half side of the patches it compares, the same texels
+    premise_power: float = 0.0  # cftc and cftc_raw weigh each pair by its premise to this power
 
     def of_parts(self) -> dict[str, float]:
         """The weight of each part by its name, the zeros included."""
@@ -49,10 +51,11 @@ def self_supervision(compared: Comparison) -> dict[str, Tensor]:
 
 
 def clip_figures(compared: Comparison) -> dict[str, Tensor]:
-    """Figures for the log: how far textures differ, and how much of what the source saw is still in the picture."""
-    seen = compared.seen
+    """Figures for the log: how far textures differ, how much of what the source saw is still in the picture, and how
+    well the premise holds in the batch's pairs, where it was measured."""
+    seen, premise = compared.seen, compared.premise
     difference = (compared.observed - compared.model).detach().abs() * seen.mask
     return {
         "texture_residual": difference.sum() / (3 * seen.mask.sum()).clamp(min=1),
         "texture_coverage": (seen.mask * seen.inside).sum() / seen.mask.sum().clamp(min=1),
-    }
+    } | ({} if premise is None else premise_figures(premise))

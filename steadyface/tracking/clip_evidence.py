@@ -41,7 +41,8 @@ class Remembered(NamedTuple):
 
     Shapes: latent (B, Z); pixels (B, 2, U, U), where texels lie, 0 off the mesh; mask (B, 1, U, U),
     which are safely seen; landmarks (B, L, 2), detected in the crop, and landmark_doubt (B, L),
-    both in pixels, with L = 0 where the source has no landmark branch.
+    both in pixels, with L = 0 where the source has no landmark branch; view (B, 3), the direction to the camera
+    that the model's texture is decoded for.
     """
 
     latent: Tensor
@@ -49,6 +50,7 @@ class Remembered(NamedTuple):
     mask: Tensor
     landmarks: Tensor
     landmark_doubt: Tensor
+    view: Tensor = torch.empty(0, 3)
 
 
 def random_crops(images: Tensor, shift: float, zoom: float) -> Tensor:
@@ -132,7 +134,8 @@ class ClipEvidence:
         landmarks, doubt = images.new_zeros(len(images), 0, 2), images.new_zeros(len(images), 0)
         if predicted.points is not None:
             landmarks, doubt = predicted.points.pixels, predicted.points.doubt_px
-        return Remembered(predicted.state.latent, texel_map.scatter(seen.pixels), mask, landmarks, doubt)
+        view = self.face_model.clamp_view(view_direction(predicted.state.rotation, predicted.state.translation))
+        return Remembered(predicted.state.latent, texel_map.scatter(seen.pixels), mask, landmarks, doubt, view)
 
 
 KEPT_BYTES = 4 * 2**30

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from launcher.load import load_experiment
-from launcher.plan import Plan, describe_plan, make_plan
+from launcher.plan import Plan, describe_plan, make_plan, without_later
 from launcher.settings import Experiment, to_yaml, variant_settings
 from steadyface.errors import InputError
 
@@ -35,6 +35,8 @@ ADAPTATIONS = ["adapted, seed 0", "cftc_unguarded, seed 0", "motc_raw, seed 0"]
     [
         ("adaptation.learning_rate=1e-5", ADAPTATIONS),
         ("clips.focal_px=600", ADAPTATIONS),
+        ("adaptation.weights.premise_power=2", ADAPTATIONS),
+        ("adaptation.weights.premise_power=0", []),
         ("variants.motc_raw.weights.motc_raw=2", ["motc_raw, seed 0"]),
         ("pretraining.steps=7", ["pretraining", *ADAPTATIONS]),
         ("appearance.steps=7", ["appearance", "pretraining", *ADAPTATIONS]),
@@ -128,3 +130,10 @@ def test_the_name_is_the_files_unless_it_is_given() -> None:
     assert demo().name == "demo" and demo("name=mine").name == "mine"
     with pytest.raises(ExceptionGroup):
         demo("name=a/b")
+
+
+def test_settings_within_settings_that_came_later_leave_the_hash_as_it_was() -> None:
+    plan = make_plan(demo())
+    weights = plan.adaptations["adapted", 0].settings["adaptation"]["weights"]
+    assert "registration" in weights and "premise_power" not in weights
+    assert without_later({"a": {"premise_power": 0.0, "b": 1}, "follow": True}) == {"a": {"b": 1}, "follow": True}
