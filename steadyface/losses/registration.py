@@ -67,16 +67,24 @@ def register(
     Args: as ``correlation_volume``; temperature: of the softmax, in units of correlation.
     """
     volume = correlation_volume(observed, model, observed_mask, model_mask, reach, radius)
-    steps = torch.arange(-reach, reach + 1, device=volume.device, dtype=volume.dtype)
-    dy, dx = (grid.reshape(1, -1, 1, 1) for grid in torch.meshgrid(steps, steps, indexing="ij"))
+    side = 2 * reach + 1
+    steps = torch.arange(-reach, reach + 1, device=volume.device, dtype=volume.dtype).view(1, -1, 1, 1)
     peak, best = volume.max(dim=1, keepdim=True)
-    near = ((dx - dx.flatten()[best]).abs() <= 2) & ((dy - dy.flatten()[best]).abs() <= 2)
-    share = torch.exp((volume - peak) / temperature) * near
-    share = share / share.sum(1, keepdim=True)
-    offset = torch.cat([(share * dx).sum(1, keepdim=True), (share * dy).sum(1, keepdim=True)], dim=1)
+    best_y, best_x = best.div(side, rounding_mode="floor") - reach, best % side - reach
+    # by row and column: only what depends on both is worked out for every offset
+    near_y, near_x = ((steps - place).abs() <= 2 for place in (best_y, best_x))
+    share = volume.sub_(peak).div_(temperature).exp_().unflatten(1, (side, side))
+    share.mul_(near_y.unsqueeze(2)).mul_(near_x.unsqueeze(1))
+    rows, columns = share.sum(2), share.sum(1)
+    total = rows.sum(1, keepdim=True)
+    rows, columns = rows / total, columns / total
+    offset = torch.cat([(part * steps).sum(1, keepdim=True) for part in (columns, rows)], dim=1)
     # a peak on the window's edge is no peak; a broad one or a weak one says little
-    inner = (dx.flatten()[best].abs() < reach) & (dy.flatten()[best].abs() < reach)
-    spread = (share * ((dx - offset[:, :1]).square() + (dy - offset[:, 1:]).square())).sum(1, keepdim=True)
+    inner = (best_x.abs() < reach) & (best_y.abs() < reach)
+    spread = sum(
+        (part * (steps - offset[:, axis : axis + 1]).square()).sum(1, keepdim=True)
+        for axis, part in enumerate((columns, rows))
+    )
     # a match that lies in part on texels not observed has no place in the picture
     whole = (look_up(observed_mask, offset) > 0.99).to(peak.dtype)
     weight = (peak - 0.3).clamp(min=0.0) / 0.7 * torch.exp(-spread) * inner * model_mask * whole
