@@ -60,11 +60,12 @@ class Set:
 
     Args:
         settings: checked.
+        subject: the person of the settings, where it is at hand; else it is made.
     """
 
-    def __init__(self, settings: OtherWorldSettings) -> None:
+    def __init__(self, settings: OtherWorldSettings, subject: Subject | None = None) -> None:
         self.settings = settings
-        subject = Subject(settings.identity_seed)
+        subject = subject or Subject(settings.identity_seed)
         rest = torch.zeros(1, len(subject.expression_names))
         neutral = subject.vertices(rest)[0]
         self.faces, self._lips = subject.faces, subject.regions["lips"]

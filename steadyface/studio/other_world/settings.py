@@ -76,8 +76,9 @@ class OtherWorldSettings:
 
     @property
     def frozen(self) -> str:
-        """The same without the person: one for all subjects of a table."""
-        content = {key: value for key, value in asdict(self).items() if key != "identity_seed"}
+        """The same without the person and the clips' lengths: one for all subjects of a table."""
+        left_out = {"identity_seed", "adapt_frames", "held_out_frames"}
+        content = {key: value for key, value in asdict(self).items() if key not in left_out}
         text = json.dumps({"version": GENERATOR_VERSION, **content}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
