@@ -93,6 +93,7 @@ class _Pass:
         self._cuts = CutDetector()
         self._face: Box | None = None
         self._next_look_s = self._next_view_s = -float("inf")
+        self._viewed_s: float | None = None  # when the model saw a head in the frame before this one
 
     def take(self, frame: VideoFrame) -> None:
         """The next frame."""
@@ -103,6 +104,8 @@ class _Pass:
             figures.cuts_s.append(frame.time_s)
             self._chooser.restart()
             self._next_look_s = self._next_view_s = frame.time_s
+            self._viewed_s = None
+        self._pair(frame)
         if self._finder is None:
             height, width = frame.image.shape[:2]
             self._face = (0.0, 0.0, float(width), float(height))
@@ -118,6 +121,14 @@ class _Pass:
             figures.model_looks += 1
             view = self._model.look(frame.image, head_box(self._face))
             figures.views += [view] if view is not None else []
+            self._viewed_s = frame.time_s if view is not None else None
+
+    def _pair(self, frame: VideoFrame) -> None:
+        """What the model says of this frame beside the one before it, where it looked at that."""
+        if self._viewed_s is not None and self._model is not None:
+            pair = self._model.pair(frame.image)
+            self._figures.pairs += [(self._viewed_s, frame.time_s, pair)] if pair is not None else []
+        self._viewed_s = None
 
     def _look(self, frame: VideoFrame, finder: FaceFinder) -> None:
         figures = self._figures

@@ -22,6 +22,20 @@ class ModelView(NamedTuple):
     turn_deg: tuple[float, float, float]
 
 
+class PairView(NamedTuple):
+    """How well the premise of adaptation holds between two neighbouring frames, and what their textures differ by.
+
+    score and expected_gain in [0, 1]; light, motion, occlusion, floor in units of the lab's range of differences.
+    """
+
+    score: float
+    expected_gain: float
+    light: float
+    motion: float
+    occlusion: float
+    floor: float
+
+
 class ModelLook(Protocol):
     """A person's trained model, as the launcher makes it.
 
@@ -39,13 +53,18 @@ class ModelLook(Protocol):
         """What the model says of (H, W, 3) sRGB with a head in the box."""
         ...
 
+    def pair(self, image: NDArray[np.uint8]) -> PairView | None:
+        """What it says of the frame of the last look and this one, which follows it; None where it sees no head."""
+        ...
+
 
 @dataclass
 class ClipFigures:
     """What was measured of a clip; empty lists where nothing could be.
 
     face_source: ``box``, ``detector``, ``model`` or ``none``. looks: frames in which a face was searched; faces: boxes
-    found in them; several, border, blur_px: of the same looks. unread: why the file could not be read to its end.
+    found in them; several, border, blur_px: of the same looks. pairs: the times of two neighbouring frames, and what
+    the model says of them. unread: why the file could not be read to its end.
     """
 
     info: VideoInfo
@@ -61,5 +80,6 @@ class ClipFigures:
     light: LightMeter = field(default_factory=LightMeter)
     views: list[ModelView] = field(default_factory=list)
     model_looks: int = 0
+    pairs: list[tuple[float, float, PairView]] = field(default_factory=list)
     residual_limit: float | None = None
     unread: str = ""

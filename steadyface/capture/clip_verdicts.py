@@ -11,6 +11,7 @@ from steadyface.capture.face_verdicts import judge_face
 from steadyface.capture.finding import Finding, mark
 from steadyface.capture.light_verdicts import judge_light
 from steadyface.capture.person_verdicts import judge_person
+from steadyface.capture.premise_verdicts import judge_premise
 
 SHORTEST_S = 2.0
 SLOWEST_FPS = 20.0
@@ -26,7 +27,7 @@ def judge_clip(figures: ClipFigures) -> list[Finding]:
     """The lines of ``steadyface check``, in order."""
     findings = [
         *_picture(figures), *_time(figures), _sound(figures), _cuts(figures),
-        *judge_face(figures), *judge_light(figures), *judge_person(figures),
+        *judge_face(figures), *judge_light(figures), *judge_person(figures), judge_premise(figures),
     ]  # fmt: skip
     return [*findings, judge_adaptation(findings)]
 

@@ -78,7 +78,7 @@ class FrameLook(NamedTuple):
     offset: Tensor
     contrast: Tensor
 
-    def __getitem__(self, frames: slice | Tensor) -> FrameLook:  # type: ignore[override]
+    def at(self, frames: slice | Tensor) -> FrameLook:
         """Some of the frames."""
         return FrameLook(*(getattr(self, name)[frames] for name in self._fields))
 
@@ -107,7 +107,7 @@ class PairPremise(NamedTuple):
         """The score for raw colours: light counts against it, exp(-(light + occlusion + floor))."""
         return self.score * torch.exp(-self.light)
 
-    def __getitem__(self, pairs: slice | Tensor) -> PairPremise:  # type: ignore[override]
+    def at(self, pairs: slice | Tensor) -> PairPremise:
         """Some of the pairs."""
         return PairPremise(*(getattr(self, name)[pairs] for name in self._fields))
 

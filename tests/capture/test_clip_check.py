@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from steadyface.capture.check import check_path
 from steadyface.capture.clip_check import find_source
-from steadyface.capture.clip_figures import ModelView
+from steadyface.capture.clip_figures import ModelView, PairView
 from steadyface.capture.crop import Box
 from steadyface.capture.detector import face_in_head
 from steadyface.capture.finding import Finding, format_findings, has_fault
@@ -75,7 +75,7 @@ def clean(portrait: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_a_clean_clip_has_no_warning(clean: Path) -> None:
     found = checked(clean)
     assert marks(found, "warning") == marks(found, "fault") == set()
-    assert marks(found, "unknown") == {"occlusion", "head turn", "person", "adaptation"}
+    assert marks(found, "unknown") == {"occlusion", "head turn", "person", "premise", "adaptation"}
     assert all("--run" in found[name].remedy for name in marks(found, "unknown"))
     assert found["frames"].values == pytest.approx({"frames": 66, "span_s": 65 / 30})
     assert found["frame rate"].values["median_fps"] == pytest.approx(30, rel=1e-3)
@@ -174,14 +174,21 @@ class Model:
 
     residual_limit = 0.8
 
-    def __init__(self, view: ModelView | None, head: Box | None = HEAD) -> None:
-        self.view, self.head = view, head
+    def __init__(
+        self, view: ModelView | None, head: Box | None = HEAD, worst: tuple[int, ...] | None = None
+    ) -> None:
+        self.view, self.head, self.worst, self.pairs_seen = view, head, worst, 0
 
     def find(self, image: np.ndarray) -> list[Box]:
         return [face_in_head(self.head)] if self.head else []
 
     def look(self, image: np.ndarray, head: Box) -> ModelView | None:
         return self.view
+
+    def pair(self, image: np.ndarray) -> PairView | None:
+        self.pairs_seen += 1
+        covered = self.worst is not None and self.pairs_seen in self.worst
+        return PairView(0.3, 0.1, 0.1, 0.01, 1.0, 0.2) if covered else PairView(0.8, 0.4, 0.05, 0.01, 0.1, 0.1)
 
 
 def test_what_a_model_adds(clean: Path) -> None:
@@ -193,6 +200,18 @@ def test_what_a_model_adds(clean: Path) -> None:
     assert marks(found, "warning") == {"occlusion", "head turn", "person", "adaptation"}
     assert found["adaptation"].figure == "less likely to help, for: person"
     assert "the model saw no head" in checked(clean, model=Model(None))["person"].figure
+
+
+def test_the_premise_and_its_worst_stretch(clean: Path) -> None:
+    view = ModelView(0.6, 0.1, (20.0, -3.0, 1.0))
+    found = checked(clean, model=Model(view))["premise"]
+    assert found.mark == "ok" and found.figure.startswith("holds: 0.80")
+    assert found.values["score"] == pytest.approx(0.8) and found.values["occlusion"] == pytest.approx(0.1)
+    found = checked(clean, model=Model(view, worst=(2, 3)))["premise"]  # of the pairs at 0, 0.5, 1, 1.5 and 2 s
+    assert found.mark == "warning" and "0.30 at 0.50 to 1.03 s" in found.figure and "mostly occlusion" in found.figure
+    assert found.values["worst_start_s"] == pytest.approx(0.5) and found.values["worst_end_s"] == pytest.approx(31 / 30)
+    found = checked(clean, model=Model(view, worst=(1, 2, 3, 4, 5)))["premise"]
+    assert found.mark == "warning" and found.figure.startswith("does not hold: 0.30")
 
 
 def test_no_face_at_all_is_a_fault(clean: Path) -> None:

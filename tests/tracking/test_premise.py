@@ -1,4 +1,4 @@
-"""The premise over a clip: kept pairs, the figures of a clip, its worst stretch, and what a synthetic condition does."""
+"""The premise over a clip: kept pairs, a clip's figures, its worst stretch, and what a synthetic condition does."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def measured(tracked, images: Tensor, state: FaceState | None = None) -> PairPre
     look = look_by_source(
         tracked.face_model, tracked.statistics, images, K.expand(count, 3, 3), state or states(count), LIMIT
     )
-    return pair_premise(look[:-1], look[1:], LIMIT)
+    return pair_premise(look.at(slice(None, -1)), look.at(slice(1, None)), LIMIT)
 
 
 def under(tracked, take: Take, condition: str, strength: float) -> PairPremise:
