@@ -29,7 +29,8 @@ def test_rows_are_shifted_by_the_velocity_times_their_time() -> None:
 def test_each_point_is_seen_in_the_row_of_its_own_time() -> None:
     """Against a slow search: rows one by one, the point's place at each row's time."""
     generator = torch.Generator().manual_seed(0)
-    middle = torch.rand(6, 3, generator=generator) * torch.tensor([200.0, 300.0, 50.0]) + torch.tensor([-100, -150, 550])
+    corner, size = torch.tensor([-100.0, -150.0, 550.0]), torch.tensor([200.0, 300.0, 50.0])
+    middle = corner + size * torch.rand(6, 3, generator=generator)
     step = torch.randn(6, 3, generator=generator) * 4.0
     bow = torch.randn(6, 3, generator=generator) * 0.3
     path = torch.stack([middle - step + bow, middle, middle + step + bow])

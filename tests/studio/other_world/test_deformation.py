@@ -51,7 +51,7 @@ def test_lids_shut_and_keep_off_the_eyeball(stage: Set) -> None:
     assert gap(neutral).mean() > 4.0
     assert gap(shut).max() < 1.5
     eye = neutral[layout.LEFT_EYE.vertices]
-    centre = eye.mean(0) + [0.0, 0.0, 9.0]
+    centre = eye.mean(0) + np.array([0.0, 0.0, 9.0])
     assert (np.linalg.norm(shut[upper] - centre, axis=1) > np.linalg.norm(eye - centre, axis=1).max() - 3.0).all()
 
 
@@ -80,7 +80,7 @@ def test_the_lab_does_not_span_the_expressions(stage: Set, scene: Scene, small: 
     assert share_outside(lab, lab.mean(0), span) < 1e-6
     assert len(span) <= len(shapes)
     q, _ = np.linalg.qr(np.concatenate([shapes.reshape(len(shapes), -1), span]).T)
-    assert share_outside(meshes, neutral, q.T) > 0.05
+    assert share_outside(meshes, neutral, q.T) > 0.03  # whatever the weights, of either sign
 
 
 def test_heat_follows_the_surface_and_a_transition_is_bounded() -> None:
