@@ -34,6 +34,7 @@
 ``confidence_trials``  tracks under synthetic conditions, with evidence and truth
 ``confidence_study``   the calibration of confidence, fitted and judged; ``confidence_plot`` draws it
 ``focal_study``        what a wrong focal length costs; ``keyframe_study``: what an artist's keyframes buy
+``few_frames``         an adaptation to few frames of each clip; ``budget_study``: what they cost
 ``keyframes``          an artist's keyframes over a finished track's file
 ``summary``            summary.json and the printed table
 ``import_decoder``     a released network of the public Multiface code as a decoder

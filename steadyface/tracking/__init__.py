@@ -20,6 +20,7 @@ Map:
     focal, focal_observations, point_model   the clip's focal length from the points found in its frames
     keyframes      an artist's corrections spread over the take; keyframe_file: as they are written down;
                    keyframe_state: solved from landmark points
+    frame_choice   which few frames of a clip cover its poses and expressions
     clip_evidence  textures unwrapped under given states, and what the source remembers
     overlay        the tracked face drawn over the frame
     heat_map       a number at each vertex as colour on the head

@@ -75,6 +75,33 @@ def test_windows_follow_time_and_stay_in_their_clip(clips: list[str]) -> None:
     assert (batch.time_s.diff() > 0).all()
 
 
+def test_training_holds_only_windows_of_chosen_frames_and_still_fills_a_batch(clips: list[str]) -> None:
+    chosen = [torch.tensor([2, 3, 4, 6]), torch.tensor([3, 4])]
+    wild = module(clips, batch_size=1)
+    wild.train_only_on(chosen)
+    assert {(int(b.clip), *b.frame[0].tolist()) for b in wild.train_dataloader()} == {(0, 2, 3), (0, 3, 4), (1, 3, 4)}
+    larger = module(clips, batch_size=4)
+    larger.train_only_on(chosen)
+    assert [batch.frame.shape for batch in larger.train_dataloader()] == [(4, 2)]
+    assert sum(len(batch.frame) for batch in larger.val_dataloader()) == 13
+
+
+def test_windows_to_learn_from_and_frames_are_told_of_each_clip(clips: list[str]) -> None:
+    wild = module(clips)
+    assert [part.tolist() for part in wild.training_windows()] == [
+        [[i, i + 1] for i in range(7)], [[0, 1], [1, 2], [3, 4]]
+    ]  # fmt: skip
+    seen = [torch.cat([batch.frame for batch in part]).flatten().tolist() for part in wild.frames_of_clips()]
+    assert seen == [list(range(8)), list(range(5))]
+    assert {int(batch.clip[0]) for batch in wild.frames_of_clips()[1]} == {1}
+
+
+@pytest.mark.parametrize(("change", "words"), [({"frames": 1}, "frames"), ({"chosen_by": "luck"}, "chosen_by")])
+def test_a_choice_that_cannot_be_made_is_refused(clips: list[str], change: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        module(clips, **change)
+
+
 def followed(clips: list[str], *ways: CropPath, **changes: Any) -> WildClips:
     given = {"image_size": 20, "batch_size": 2, "follow": True, **changes}
     wild = WildClips(WildClipsSettings(clips=clips, **given), 0, ways)

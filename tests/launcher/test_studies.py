@@ -1,10 +1,13 @@
-"""The tables of the two studies out of made-up scores, and which frames an artist is taken to correct."""
+"""The tables of the studies out of made-up scores, and which frames an artist is taken to correct."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 import torch
 
-from launcher import focal_study, keyframe_study
+from launcher import budget_study, focal_study, keyframe_study
 from launcher.keyframe_study import FrameErrors, worst_frames
 
 
@@ -43,3 +46,22 @@ def test_frames_are_scored_at_near_and_away_from_the_keyframes() -> None:
     rows = [{"run": "a", "network": "source", "kind": kind, "keyframes": count, "seconds": 2.0, **row}
             for kind in ("states", "clicks") for count in keyframe_study.COUNTS]  # fmt: skip
     assert "| 3 clicks | 30.00 -> 15.00 | 1.00 -> 1.00 |" in keyframe_study.table(rows)
+
+
+def test_a_budget_is_set_beside_all_frames_by_subject(tmp_path: Path) -> None:
+    def row(error: float, seconds: float) -> budget_study.BudgetRow:
+        return budget_study.BudgetRow({clip: {"vertex_error_mm": error} for clip in budget_study.CLIPS}, seconds)
+
+    subjects = {
+        "a": {"source": row(4.0, math.nan), "48": row(1.1, 50.0), "all": row(1.0, 60.0)},
+        "b": {"source": row(4.0, math.nan), "48": row(2.0, 70.0), "all": row(2.0, 80.0)},
+    }
+    found = budget_study.table(subjects)
+    assert "| source | 4 | - |" in found and "| all | 1.5 | 70 |" in found
+    assert "| 48 | 1.55 (+4.9 %, worst +10.0 %) | 60 |" in found
+    assert "| 48 | 1.55 (+4.9 %, worst +10.0 %) |\n" in found  # the held-out clip has no time of its own
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{budget_study.TABLE}\nold\n{budget_study.TABLE_END}\nafter\n")
+    budget_study.write_page(page, found)
+    budget_study.write_page(page, found)
+    assert page.read_text() == f"before\n{budget_study.TABLE}\n\n{found}\n{budget_study.TABLE_END}\nafter\n"
