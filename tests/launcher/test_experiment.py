@@ -183,6 +183,17 @@ def test_a_given_source_is_adapted_without_training_one(ran: tuple[Path, str]) -
     assert code == 0 and "2 stages done, 1 of them taken from earlier runs" in shown
 
 
+def test_few_frames_are_chosen_by_the_source_and_kept_beside_the_result(ran: tuple[Path, str]) -> None:
+    """More steps than the windows of six frames fill batches; another number of frames is another stage."""
+    words = ["name=few", "source=runs/smoke", "variants={}", "evaluation.held_out_clip=", "clips.frames=6"]
+    code, shown, errors = steadyface(ran[0], "run", SMOKE, *words)
+    assert code == 0 and "2 stages done, 1 of them taken from earlier runs" in shown, errors[-3000:]
+    (chosen,) = (ran[0] / "runs" / "few").glob("adaptation-*/chosen_frames.json")
+    frames = json.loads(chosen.read_text())["adapt.mp4"]["frames"]
+    assert len(frames) == 6 and frames == sorted(set(frames)) and frames != list(range(6))
+    assert "6 of 12 frames to learn from, by coverage" in (chosen.parent / "log.txt").read_text() + errors
+
+
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
