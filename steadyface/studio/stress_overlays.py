@@ -112,7 +112,7 @@ def hand_and_hair(take: Take, frames: int, strength: float, rng: np.random.Gener
     """
     width = face_box(take.face[0])[1]
     hand = paint_occluder("hand", max(8, round(1.1 * strength * float(width[1]))), int(rng.integers(2**31)))
-    hair = _paint_hair(max(8, round(1.25 * float(width[0]))), strength, rng)
+    hair = _paint_hair(max(8, round(1.15 * float(width[0]))), strength, rng)
     aim, side = rng.uniform(-0.2, 0.2, 2), float(rng.choice([-1.0, 1.0]))
     layers = [_layers(take.face[t], t / frames, hand, hair, aim, side) for t in range(frames)]
     hidden = np.array([
@@ -139,7 +139,7 @@ def _layers(
     hang = float(np.interp(now, [0.5, 0.65, 0.95, 1.0], [0.0, 1.0, 1.0, 0.7]))
     if hang > 0.0:  # it hangs from above the brows and swings
         swing = np.array([0.07 * np.sin(9.0 * now * np.pi), 0.0]) * extent
-        top = centre + np.array([0.12 * side, -0.62]) * extent + swing - np.array([0.5 * len(hair.alpha), 0.0])
+        top = centre + np.array([0.06 * side, -0.55]) * extent + swing - np.array([0.5 * len(hair.alpha), 0.0])
         layers.append((hair, np.rint(top - np.array([0.0, (1.0 - hang) * len(hair.alpha)])).astype(np.int64)))
     reach = float(np.interp(now, [0.08, 0.2, 0.5, 0.62], [0.0, 1.0, 1.0, 0.0]))
     if reach > 0.0:
@@ -156,13 +156,15 @@ def _paint_hair(side: int, reach: float, rng: np.random.Generator) -> Sprite:
     x, y = np.meshgrid(axis, axis)
     tone = np.array([52.0, 36.0, 26.0]) * rng.uniform(0.6, 1.6)
     colour, alpha = np.zeros((side, side, 3), np.float32), np.zeros((side, side), np.float32)
-    for root in np.linspace(0.12, 0.88, _LOCKS) + rng.uniform(-0.04, 0.04, _LOCKS):
+    for root in np.linspace(0.14, 0.86, _LOCKS) + rng.uniform(-0.04, 0.04, _LOCKS):
         length, width = min(0.98, reach * rng.uniform(0.75, 1.15)), rng.uniform(0.018, 0.04)
         bend, phase = rng.uniform(-0.12, 0.12), rng.uniform(0.0, 6.0)
-        along = y / length
+        start = 0.5 * (root - 0.5) ** 2 + rng.uniform(0.0, 0.04)  # the hairline is round
+        along = (y - start) / length
         middle = root + bend * along**2 + 0.012 * np.sin(9.0 * y + phase)
         taper = width * np.sqrt(np.clip(1.0 - along, 0.0, 1.0))
         lock = np.clip(0.5 + (taper - np.abs(x - middle)) * side / 2.0, 0.0, 1.0) * (along < 1.0)
+        lock *= np.clip(along / 0.12, 0.0, 1.0)  # it comes out of the hair above
         strands = 1.0 + 0.35 * np.sin(900.0 * (x - middle) + phase) + 0.3 * np.exp(-np.square((along - 0.4) / 0.12))
         colour += (lock * (1.0 - alpha))[..., None] * strands[..., None] * tone
         alpha += lock * (1.0 - alpha)
