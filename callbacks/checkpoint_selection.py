@@ -22,7 +22,15 @@ from steadyface.networks.encoder import Encoder
 from steadyface.processes import of_all_processes
 from steadyface.tracking.adaptation_score import Figures, ScoredClip, WatchedFrames
 from steadyface.tracking.clip_evidence import ClipEvidence
-from steadyface.tracking.guards import Choice, GuardSettings, Verdict, choose, judge, judge_person
+from steadyface.tracking.guards import (
+    STAYS_FOREIGN,
+    Choice,
+    GuardSettings,
+    Verdict,
+    choose,
+    judge,
+    judge_person,
+)
 from steadyface.types import SubjectStatistics
 
 logger = logging.getLogger(__name__)
@@ -99,8 +107,8 @@ class CheckpointSelection(Callback):
         if not self.settings.select:
             return
         self._consider(trainer, pl_module)
-        choice = choose([c.step for c in self.candidates], [c.verdict for c in self.candidates], self.settings)
         module = cast(Adapting, pl_module)
+        choice = self._still_somebody_else(self._choose(), module.source)
         restore(module.encoder, module.source, self._best if choice.step else {})
         self.choice = choice
         for writer in trainer.loggers:
@@ -128,7 +136,18 @@ class CheckpointSelection(Callback):
 
     def _chosen(self) -> int:
         """The step that would be the result if the training ended now."""
-        return choose([c.step for c in self.candidates], [c.verdict for c in self.candidates], self.settings).step
+        return self._choose().step
+
+    def _choose(self) -> Choice:
+        return choose([c.step for c in self.candidates], [c.verdict for c in self.candidates], self.settings)
+
+    def _still_somebody_else(self, choice: Choice, source: Encoder) -> Choice:
+        """The source instead of weights under which the face looks like another's to the end."""
+        if not choice.step or not self.settings.refuse_other_person:
+            return choice
+        chosen = next(candidate for candidate in self.candidates if candidate.step == choice.step)
+        fault = judge_person(chosen.figures, lab_residual(source), STAYS_FOREIGN)
+        return Choice(0, f"rolled back to the source: {fault}") if fault else choice
 
     def _agreed(self, figures: Figures) -> Figures:
         """What rank 0 measured, in every process: they must choose alike."""
@@ -200,8 +219,14 @@ def restore(encoder: Encoder, source: Encoder, changed: dict[str, Tensor]) -> No
 
 def refuse_other_person(figures: Figures, source: Encoder, name: str) -> None:
     """Raise InputError where the source network's figures say that a clip shows somebody else, or no face."""
-    fault = judge_person(figures, float(source.lab_residual[1]))
+    fault = judge_person(figures, lab_residual(source))
     if fault:
         remedy = "give a clip of the model's person and a box around the head, or write " \
                  "adaptation.guard.refuse_other_person=false to adapt all the same"  # fmt: skip
         raise InputError(name, "a clip of the person that the model was learned from", fault, remedy)
+
+
+def lab_residual(source: Encoder) -> tuple[float, float]:
+    """Mean and 95th percentile of a source's texture residual on held-out lab views."""
+    mean, high = source.lab_residual.tolist()
+    return mean, high

@@ -58,6 +58,8 @@ class Figures:
         residual_held_out: the same over the held-out frames alone.
         registration_px: distance in the crop between where texels lie and where registration finds them, weighted by
             how sure it is, over the area that the source saw.
+        likeness: correlation of the contrast-normalised textures averaged over the frames, observed and model's, in
+            [-1, 1]: noise and what a single frame hides are gone, and what is left is whose face it is.
         cross_residual: L1 between the contrast-normalised textures observed in two frames far apart, which no window
             pairs.
         misfit_px: distance between the points that the encoder found and where its state puts them.
@@ -65,11 +67,12 @@ class Figures:
         latent_distance: mean Mahalanobis norm under the lab's statistics over the square root of Z.
         motion_gain: share of the source's motion that is left, of the mesh in the head frame.
         head_gain: the same of the rigid vertices in the picture: the head's motion.
-        region_gain: as motion_gain, by region.
+        region_gain: as motion_gain, by region; regions that the source does not move at all are left out.
     """
 
     residual: float
     residual_held_out: float
+    likeness: float
     registration_px: float
     cross_residual: float
     misfit_px: float
@@ -164,12 +167,13 @@ class ScoredClip:
         return Figures(
             **whole,
             residual_held_out=_mean(terms.residual[held_out]),
+            likeness=likeness(terms.texture, terms.model, terms.in_sight),
             cross_residual=self._cross(terms.texture, terms.in_sight),
             misfit_px=float(terms.misfit_px.nanmean()),
             latent_distance=float(terms.latent_distance.mean()),
             motion_gain=self._gain(motion.head, source.head, None),
             head_gain=self._gain(motion.picture, source.picture, None),
-            region_gain=gains,
+            region_gain={name: gain for name, gain in gains.items() if math.isfinite(gain)},
         )
 
     def _gain(self, points: Tensor, source: Tensor, index: Tensor | None) -> float:
@@ -202,8 +206,8 @@ class _Motion(NamedTuple):
 
 
 class _Terms(NamedTuple):
-    """Per frame, on the CPU: residual, registration_px, coverage, misfit_px, latent_distance (F,); texture
-    (F, 3, U, U) half precision, observed and contrast-normalised; in_sight (F, 1, U, U)."""
+    """Per frame, on the CPU: residual, registration_px, coverage, misfit_px, latent_distance (F,); texture and model
+    (F, 3, U, U), observed and decoded, contrast-normalised; in_sight (F, 1, U, U)."""
 
     residual: Tensor
     registration_px: Tensor
@@ -211,6 +215,7 @@ class _Terms(NamedTuple):
     misfit_px: Tensor
     latent_distance: Tensor
     texture: Tensor
+    model: Tensor
     in_sight: Tensor
 
 
@@ -241,6 +246,7 @@ def frame_terms(
         misfit_px=misfit,
         latent_distance=whitened.norm(dim=-1) / whitened.shape[-1] ** 0.5,
         texture=observed,
+        model=model,
         in_sight=in_sight,
     )
     return _Terms(*(part.cpu() for part in found))
@@ -270,6 +276,19 @@ def evaluating(*networks: nn.Module) -> Iterator[None]:
     finally:
         for module, training in before:
             module.training = training
+
+
+def likeness(texture: Tensor, model: Tensor, in_sight: Tensor) -> float:
+    """Correlation of two textures (F, 3, U, U), each averaged over the frames in which a texel is in sight
+    (F, 1, U, U), over the texels that are so in a third of the frames; nan where none is.
+
+    Contrast-normalised textures have a local mean of nought: no mean is taken out.
+    """
+    count = in_sight.sum(0)
+    often = ((count * 3 >= len(in_sight)) & (count > 0)).double()
+    first, second = ((part * in_sight).sum(0).double() / count.clamp(min=1) * often for part in (texture, model))
+    energy = first.square().sum() * second.square().sum()
+    return float((first * second).sum() / energy.sqrt()) if energy > 0 else math.nan
 
 
 def _mean(values: Tensor) -> float:

@@ -23,7 +23,7 @@ class GuardSettings:
     every_steps: int = 20  # optimiser steps between two candidates
     frames: int = 32  # frames of the clips that candidates are compared on
     held_out: float = 0.08  # share of each clip that no training window holds, where `select` is on
-    margin: float = 0.03  # by which the score of a candidate must lie below the source's, which is 0
+    margin: float = 0.05  # by which the score of a candidate must lie below the source's, which is 0
     least_coverage: float = 0.9  # of what the source saw
     least_gain: float = 0.5  # of the source's motion, for the head and the face
     most_latent: float = 1.5  # latent distance, over the lab's usual one
@@ -40,8 +40,12 @@ WEIGHTS = {"registration_px": 1.0, "residual": 2.0, "cross_residual": 2.0, "misf
 """Of the logarithms of a candidate's figures over the source's. Residuals have a floor that no pose lowers; the
 distances have nearly none."""
 
-FOREIGN_RESIDUAL, FOREIGN_REGISTRATION = 1.0, 1.0
-"""Limits."""
+FOREIGN, STAYS_FOREIGN = 0.30, 0.53
+"""Likeness below which a face is another's: before any step, where even a poor network of the own person in a blurred
+clip lies above; and after the adaptation, which raises the own person's and hardly another's."""
+
+KNOWS_NOBODY = 0.95
+"""Mean texture residual on its own lab's views above which a network says nothing of persons; 1.1 is chance."""
 
 
 class Verdict(NamedTuple):
@@ -61,7 +65,7 @@ class Choice(NamedTuple):
 def score(figures: Figures, source: Figures) -> float:
     """Weighted mean of the logarithms of a network's figures over the source's; 0 for the source, nan without a face.
 
-    >>> same = Figures(0.7, 0.7, 0.3, 0.5, 1.4, 1.0, 0.2, 1.0, 1.0)
+    >>> same = Figures(0.7, 0.7, 0.6, 0.3, 0.5, 1.4, 1.0, 0.2, 1.0, 1.0)
     >>> score(same, same)
     0.0
     """
@@ -124,14 +128,23 @@ def choose(steps: Sequence[int], verdicts: Sequence[Verdict], settings: GuardSet
     return Choice(0, f"rolled back to the source: a guard rejects every candidate, the last for: {last}")
 
 
-def judge_person(figures: Figures, lab_residual: float) -> str:
-    """What says that a clip shows somebody else than the source's person; empty where nothing does.
+def judge_person(figures: Figures, lab_residual: tuple[float, float], limit: float = FOREIGN) -> str:
+    """What says that a clip shows somebody else than the network's person; empty where nothing does.
 
     Args:
-        figures: of the source itself.
-        lab_residual: the 95th percentile of its texture residual on held-out lab views; 0 where it is not known.
+        figures: of the network.
+        lab_residual: mean and 95th percentile of the source's texture residual on held-out lab views; 0, 0 where they
+            are not known. A network that does not know its own lab knows nobody: nothing is said then.
+        limit: of the likeness.
     """
-    return ""
+    if not 0.0 < lab_residual[0] < KNOWS_NOBODY:
+        return ""
+    if not math.isfinite(figures.likeness):
+        return "no face in the watched frames"
+    if figures.likeness >= limit:
+        return ""
+    return (f"another face, or none: its mean texture correlates with the model's at {figures.likeness:.2f}, "
+            f"that of the own person at {limit:.2f} or more")  # fmt: skip
 
 
 def check_guard(settings: GuardSettings, section: str) -> Iterator[InputError]:

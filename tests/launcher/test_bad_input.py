@@ -8,9 +8,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from launcher.cli import main
+from steadyface.capture.video import read_frames
+from steadyface.capture.video_writer import VideoWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = str(ROOT / "experiments" / "smoke.yaml")
@@ -107,6 +110,33 @@ def test_a_damaged_clip_is_found_before_anything_is_trained(
     damage(own / "mine.mp4")
     words = [SMOKE, "lab.folder=lab", "clips.clips=[mine.mp4]", *OWN_CLIP] if command == "run" else ["mine.mp4"]
     assert fault in refused(own, command, *words)
+
+
+def two_frames(first: np.ndarray) -> list[np.ndarray]:
+    return [first, np.roll(first, 8, axis=1)]
+
+
+def black(first: np.ndarray) -> list[np.ndarray]:
+    return [first * 0] * 12
+
+
+def still(first: np.ndarray) -> list[np.ndarray]:
+    return [first] * 12
+
+
+@pytest.mark.parametrize(
+    ("frames", "fault"),
+    [(two_frames, "at least 4 frames to adapt to, got 2 frames"), (black, "got 12 frames without a picture: black"),
+     (still, "a face that moves, got one picture, the same in all 12 frames")],
+)  # fmt: skip
+def test_a_clip_that_nothing_can_be_learned_from_is_found_before_anything_is_trained(
+    own: Path, frames: Callable[[np.ndarray], list[np.ndarray]], fault: str
+) -> None:
+    first = next(iter(read_frames(own / "mine.mp4"))).image
+    with VideoWriter(own / "mine.mp4", first.shape[1], first.shape[0], 30.0) as writer:
+        for image in frames(first):
+            writer.write(np.ascontiguousarray(image))
+    assert fault in refused(own, "run", SMOKE, "lab.folder=lab", "clips.clips=[mine.mp4]", *OWN_CLIP)
 
 
 def test_a_damaged_held_out_clip_and_a_box_beside_the_picture(own: Path) -> None:

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning import Callback, Trainer
 
+from callbacks.checkpoint_selection import CheckpointSelection
 from callbacks.collapse_guard import CollapseGuard
 from callbacks.temporal_stability import TemporalStability
 from callbacks.tracking_video import TrackingVideo
@@ -27,10 +28,13 @@ from launcher.training import prepare_process, strategy, train
 from lightning_modules.adaptation import AdaptationSettings, WildAdaptation
 from lightning_modules.appearance import AppearanceTraining
 from lightning_modules.pretraining import LabPretraining
+from steadyface.tracking.adaptation_score import WatchedFrames
+from steadyface.tracking.guards import GuardSettings
 
 FRAMES = 5  # odd, and no multiple of a batch
 SETTINGS = TrainerSettings(devices=2, log_every_steps=1, validate_every_steps=4, checkpoint_every_steps=2)
 STEPS, KILLED_AT = 6, 5
+NO_LIMITS = dict(least_coverage=0.0, least_gain=-9.0, most_latent=1e9, most_latent_growth=1e9)
 
 
 def validated(data: pl.LightningDataModule, make_loader: Any) -> pl.LightningDataModule:
@@ -97,6 +101,12 @@ def test_two_processes_validate_as_one(
     assert videos[0] == videos[1]
 
 
+def watched_frames(person: Any) -> WatchedFrames:
+    frame = torch.arange(FRAMES)
+    intrinsics = torch.tensor([[150.0, 0.0, 31.5], [0.0, 150.0, 31.5], [0.0, 0.0, 1.0]]).repeat(FRAMES, 1, 1)
+    return WatchedFrames(person.clip[:FRAMES], intrinsics, frame * 0, frame, frame % 2 == 1)
+
+
 class KillAt(Callback):
     """SIGKILLs one process, in the midst of an epoch; the other then finds no partner."""
 
@@ -112,14 +122,16 @@ def test_two_processes_go_on_after_a_kill_as_if_there_was_none(in_processes, per
     def adapt(folder, resumed_from="", killed_rank=None):
         prepare_process(SETTINGS, 0)
         module = WildAdaptation(AdaptationSettings(steps=STEPS), str(source))
-        guard = CollapseGuard(action="flag")
+        chooses = GuardSettings(select=True, every_steps=2, margin=-9.0, refuse_other_person=False, **NO_LIMITS)
+        choice = CheckpointSelection(chooses, lambda: watched_frames(person))
+        guard = CollapseGuard(action="flag", selection=choice)
         killers = [] if killed_rank is None else [KillAt(KILLED_AT, killed_rank)]
         record = RunRecord("demo/a", "adaptation", "adapted", "running", "abcd1234", "v", {}, {}, 0.0, "", resumed_from)
         train(
             module, small_clip(person), steps=STEPS, monitor="", folder=folder, record=record, settings=SETTINGS,
-            wandb_settings=WandbSettings(mode="disabled"), callbacks=[TemporalStability(), guard, *killers],
+            wandb_settings=WandbSettings(mode="disabled"), callbacks=[TemporalStability(), choice, guard, *killers],
         )  # fmt: skip
-        return guard.coverage, {name: value.numpy() for name, value in module.state_dict().items()}
+        return (guard.coverage, choice.summary()), {name: value.numpy() for name, value in module.state_dict().items()}
 
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     whole.mkdir()
@@ -136,6 +148,7 @@ def test_two_processes_go_on_after_a_kill_as_if_there_was_none(in_processes, per
     assert (stopped / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
     ends = [torch.load(folder / LAST_CHECKPOINT, weights_only=True) for folder in (whole, stopped)]
     assert_same(*(end["optimizer_states"][0]["state"] for end in ends))
+    assert [row["step"] for row in first[0][0][1]["candidates"]] == [0, 2, 4, 6]
     assert [path.name for path in (whole / "checkpoints").iterdir()] == ["last.ckpt"]
 
 

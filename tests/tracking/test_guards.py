@@ -1,0 +1,71 @@
+"""Score, guards and choice as pure functions of figures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from steadyface.tracking.adaptation_score import Figures
+from steadyface.tracking.guards import WEIGHTS, GuardSettings, Verdict, check_guard, choose, judge, judge_person, score
+
+SOURCE = Figures(0.70, 0.71, 0.6, 0.30, 0.50, 1.4, 1.0, 0.2, 1.0, 1.0, {"lips": 1.0})
+BETTER = replace(SOURCE, residual=0.6, residual_held_out=0.61, registration_px=0.2)
+SETTINGS = GuardSettings()
+
+
+def test_the_score_is_a_weighted_mean_of_logarithms() -> None:
+    expected = (math.log(0.2 / 0.3) + 2 * math.log(0.6 / 0.7)) / sum(WEIGHTS.values())
+    assert score(BETTER, SOURCE) == pytest.approx(expected) and score(SOURCE, SOURCE) == 0.0
+    without_points = [replace(figures, misfit_px=math.nan) for figures in (BETTER, SOURCE)]
+    assert score(*without_points) == pytest.approx(expected * 6 / 5)
+    assert math.isnan(score(replace(BETTER, residual=math.nan), SOURCE))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"coverage": 0.5}, "50% of the face that the source saw is still in sight"),
+        ({"residual_held_out": 0.72}, "residual on held-out frames 0.720, the source's 0.710"),
+        ({"motion_gain": 0.3}, "30% of the source's motion of the face is left"),
+        ({"head_gain": 0.2}, "20% of the source's motion of the head is left"),
+        ({"latent_distance": 1.6}, "latent distance 1.60 times the lab's usual"),
+        ({"latent_distance": 0.34}, "latent distance 1.70 times the source's"),
+        ({"residual": math.nan}, "no face in the watched frames"),
+    ],
+)  # fmt: skip
+def test_each_guard_rejects_for_its_reason(change: dict[str, float], fault: str) -> None:
+    assert judge(BETTER, SOURCE, SETTINGS).faults == ()
+    assert fault in "; ".join(judge(replace(BETTER, **change), SOURCE, SETTINGS).faults)
+
+
+def test_the_lowest_sound_score_is_chosen_and_a_margin_is_asked() -> None:
+    good, better, bad = Verdict(-0.1, ()), Verdict(-0.2, ()), Verdict(-0.5, ("damped",))
+    assert choose([10, 20, 30], [good, better, bad], SETTINGS).step == 20
+    assert choose([10, 20], [good, good], SETTINGS).step == 10
+    slight = choose([10], [Verdict(-0.04, ())], SETTINGS)
+    assert slight.step == 0 and "-0.040 at step 10, is not below" in slight.reason
+    rejected = choose([10, 20], [bad, bad], SETTINGS)
+    assert rejected.step == 0 and "rejects every candidate, the last for: damped" in rejected.reason
+    assert choose([], [], SETTINGS).step == 0
+
+
+def test_figures_go_through_plain_numbers() -> None:
+    assert Figures.from_flat(SOURCE.flat()) == SOURCE and SOURCE.flat()["motion_gain_lips"] == 1.0
+
+
+def test_another_person_is_told_by_what_is_left_when_noise_is_averaged_away() -> None:
+    own, noisy = replace(SOURCE, likeness=0.6), replace(SOURCE, residual=0.9, likeness=0.6)
+    other = replace(SOURCE, likeness=0.1)
+    assert judge_person(own, (0.7, 0.9)) == "" == judge_person(noisy, (0.7, 0.9))
+    assert "0.10" in judge_person(other, (0.7, 0.9))
+    assert judge_person(other, (0.0, 0.0)) == "", "a network that was never measured on its lab"
+    assert judge_person(other, (1.05, 1.2)) == "", "a network that does not know its own lab"
+    assert "no face" in judge_person(replace(SOURCE, likeness=math.nan), (0.7, 0.9))
+
+
+def test_settings_that_cannot_be() -> None:
+    assert list(check_guard(SETTINGS, "adaptation.guard")) == []
+    wrong = GuardSettings(every_steps=0, held_out=0.5, frames=1)
+    assert [fault.subject for fault in check_guard(wrong, "g")] == ["g.every_steps", "g.frames", "g.held_out"]
