@@ -49,30 +49,46 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
 FIGURES = ("score", "raw_score", "expected_gain", "misfit", "offset", "occlusion", "floor", "motion", "light")
 
 
-def strength_rows(runs: Sequence[Path], clips: Sequence[str], known: dict[str, dict[str, Any]]) -> Iterator[dict]:
-    """A row a trial: the clip's figures, and within it the pairs' correlations with the source's true error."""
+def strength_rows(
+    runs: Sequence[Path], clips: Sequence[str], known: dict[str, dict[str, Any]], frames: int = FRAMES
+) -> Iterator[dict[str, Any]]:
+    """A row a trial: the clip's figures, and within it the pairs' correlations with the source's true error.
+
+    The clean trial first, then of every condition the strongest, the middle one, and so on: a study that is stopped
+    early has something to say of each.
+    """
     for run in runs:
         outcome = load_outcome(run)
         assert outcome.studio is not None, f"{run} has no studio"
         networks = load_tracker(outcome.source)
         for clip in clips:
             take: SyntheticTake | None = None
-            for condition, strengths in STRENGTHS.items():
-                for seed, strength in enumerate((0.0, *strengths)):
-                    trial = Trial(condition if strength else "clean", strength, 400)
-                    name = f"{run.name} {clip} {condition} {strength:g}"
-                    clean = f"{run.name} {clip} clean"
-                    if not strength and clean in known:  # the same trial for every condition
-                        known[name] = known[clean] | {"name": name, "condition": condition}
-                    if name not in known:
-                        path = outcome.studio / "data" / "clips" / f"{clip}.mp4"
-                        take = take or load_take(path, CLIP_BOX, networks.statistics.regions)
-                        row = {"name": name, "run": run.name, "clip": clip, "condition": condition}
-                        known[name] = row | {"strength": strength, "place": seed, **score_trial(networks, take, trial)}
-                        say(f"premise: {name}, score {known[name]['score']:.3f}")
-                    if not strength:
-                        known[clean] = known[name] | {"name": clean}
-                    yield known[name]
+            for condition, strength, place in trials():
+                trial = Trial(condition, strength, 400)
+                name = f"{run.name} {clip} {condition} {strength:g}"
+                if name not in known:
+                    path = outcome.studio / "data" / "clips" / f"{clip}.mp4"
+                    take = take or load_take(path, CLIP_BOX, networks.statistics.regions)
+                    row = {"name": name, "run": run.name, "clip": clip, "condition": condition, "strength": strength}
+                    known[name] = row | {"place": place, **score_trial(networks, take, trial, frames)}
+                    say(f"premise: {name}, score {known[name]['score']:.3f}")
+                yield known[name]
+
+
+def trials() -> list[tuple[str, float, int]]:
+    """Condition, strength and its place from 1, weakest first; ``clean`` has place 0."""
+    listed = [("clean", 0.0, 0)]
+    for place in (5, 3, 1, 4, 2):
+        listed += [(condition, strengths[place - 1], place) for condition, strengths in STRENGTHS.items()]
+    return listed
+
+
+def with_clean(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The clean trial's row under every condition."""
+    clean = [row for row in rows if row["condition"] == "clean"]
+    others = [row for row in rows if row["condition"] != "clean"]
+    conditions = dict.fromkeys(row["condition"] for row in others)
+    return [row | {"condition": name} for name in conditions for row in clean] + others
 
 
 def score_trial(networks: Networks, clip: SyntheticTake, trial: Trial, frames: int = FRAMES) -> dict[str, float]:
@@ -176,7 +192,7 @@ def load_gains(path: Path, metric: str, network: str) -> list[GainRow]:
         raise InputError(path, expected, f"{type(error).__name__}: {error}", "correct the file") from error
 
 
-def gain_rows(gains: Sequence[GainRow], known: dict[str, dict[str, Any]]) -> Iterator[dict]:
+def gain_rows(gains: Sequence[GainRow], known: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """A row an adaptation: the clip's figures under its source, beside the gain."""
     sources: dict[Path, Networks] = {}
     for row in gains:
@@ -253,6 +269,7 @@ def main() -> None:
     parser.add_argument("paths", nargs="+", type=Path, help="finished experiments; or cells, or a JSON of gains")
     parser.add_argument("--out", type=Path, required=True, help="a JSON; what it holds is not measured again")
     parser.add_argument("--clips", default="adapt,held_out", help="of the studio, with commas between")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of a trial")
     parser.add_argument("--metric", default="reprojection_error_px", help="whose gain, of the cells")
     parser.add_argument("--network", default="ours", help="whose gain, of the cells: ours or paper")
     parser.add_argument("--within", default="condition", help="columns that make a group: condition, group, strength")
@@ -261,7 +278,7 @@ def main() -> None:
     stored = json.loads(arguments.out.read_text()) if arguments.out.is_file() else []
     known = {row["name"]: row for row in stored}
     if arguments.what == "strength":
-        rows = strength_rows(arguments.paths, arguments.clips.split(","), known)
+        rows = strength_rows(arguments.paths, arguments.clips.split(","), known, arguments.frames)
     else:
         gains = [gain for path in arguments.paths for gain in load_gains(path, arguments.metric, arguments.network)]
         rows = gain_rows(gains, known)
@@ -270,7 +287,7 @@ def main() -> None:
         found.append(row)
         write_atomically(arguments.out, json.dumps(list(known.values()), indent=1) + "\n")
     by = arguments.within.split(",")
-    print(strength_table(found) if arguments.what == "strength" else gain_table(found, by))
+    print(strength_table(with_clean(found)) if arguments.what == "strength" else gain_table(found, by))
 
 
 if __name__ == "__main__":
