@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import CombinedLoader
 
@@ -9,7 +11,7 @@ from datamodules.batches import OrderedBatches
 from datamodules.lab_captures import LabCaptures
 from datamodules.wild_clips import WildClips
 from steadyface.tracking.adaptation_score import WatchedFrames
-from steadyface.types import ClipBatch
+from steadyface.types import ClipBatch, LabBatch
 
 
 class ClipsBesideLab(LightningDataModule):
@@ -30,6 +32,10 @@ class ClipsBesideLab(LightningDataModule):
     def train_dataloader(self) -> CombinedLoader:
         lab = self._lab.training_batches(self._lab_batch, self._seed)
         return CombinedLoader({"clip": self._clips.train_dataloader(), "lab": lab}, "max_size_cycle")
+
+    def instants(self) -> Iterator[LabBatch]:
+        """Every instant of the lab's training segments, for measurements over it."""
+        return self._lab.instants()
 
     def watched(self, count: int) -> WatchedFrames:
         """Some frames of the clips, to compare networks on."""

@@ -26,7 +26,9 @@ from steadyface.tracking.guards import RESULT
 
 NO_RESULT = {"folder", "clips", "workers", "processes", "in_memory"}
 # Values that mean what a stage did before there was the setting: its hash stays.
-LATER_SETTINGS: dict[str, Any] = {"follow": False, "frames": 0, "chosen_by": "coverage", "premise_power": 0.0}
+LATER_SETTINGS: dict[str, Any] = {
+    "follow": False, "frames": 0, "chosen_by": "coverage", "premise_power": 0.0, "refined": False,
+}  # fmt: skip
 DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
 
 
@@ -146,8 +148,10 @@ def plan_adaptation(experiment: Experiment, variant: str, seed: int, inputs: dic
 
 
 def adaptation_settings(settings: AdaptationSettings) -> dict[str, Any]:
-    """An adaptation's section without what decides nothing: the guards, where they choose no weights."""
+    """An adaptation's section without what decides nothing: guards that choose no weights, a replay of no steps."""
     values = data_settings(settings)
+    if not settings.replay.steps:
+        del values["replay"]
     guard = values.pop("guard")
     if guard["select"]:
         values["guard"] = {name: guard[name] for name in ("select", *RESULT)}
@@ -181,7 +185,7 @@ def machine_settings(experiment: Experiment) -> dict[str, Any]:
 def network_settings(settings: PretrainingSettings) -> dict[str, Any]:
     """The pretraining's section without the sizes of the network that it does not train."""
     other = {"texture_space": "i2znet", "i2znet": "encoder"}.get(settings.network)
-    return {key: value for key, value in asdict(settings).items() if key != other}
+    return without_later({key: value for key, value in asdict(settings).items() if key != other})
 
 
 def data_settings(settings: Any) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class StageRunner:
             data = ClipsBesideLab(clips, self.lab, settings.lab_batch, seed)
             guards = build_guards(settings, variant, data, self._clip_settings.clips, folder)
             self._train(
-                module, data, settings.steps, folder, record, [TemporalStability(), TrackingVideo(), *guards]
+                module, data, settings.all_steps, folder, record, [TemporalStability(), TrackingVideo(), *guards]
             )
             say_choice(guards, stage.label)
 

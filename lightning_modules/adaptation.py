@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.nn import Parameter
+from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_modules.clip_labels import LabelledFrames, label_frames
 from lightning_modules.pretraining import LabSupervision
-from lightning_modules.schedule import cosine_schedule
+from lightning_modules.replaying import ReplaySettings, ReplayTeacher, replay_schedule
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.capture.phone_augmentation import PhoneAugmentation, PhoneView
 from steadyface.errors import InputError
@@ -22,12 +24,14 @@ from steadyface.losses.comparison import Comparison
 from steadyface.losses.parts import COLOUR, LANDMARKS, PARTS, WINDOWS
 from steadyface.losses.self_supervision import SelfSupervisionWeights, clip_figures, self_supervision
 from steadyface.networks.checkpoints import describe_networks, load_networks
-from steadyface.networks.encoder import TRAINED
+from steadyface.networks.encoder import TRAINED, Encoder
+from steadyface.networks.state_encoder import StateEncoder
 from steadyface.processes import take_from_main_process
 from steadyface.randomness import drawing
 from steadyface.tracking.clip_evidence import Answers, ClipEvidence, SourceMemory, crop_again, random_crops
 from steadyface.tracking.guards import GuardSettings, check_guard
 from steadyface.tracking.premise import PremiseMemory
+from steadyface.tracking.replay import Replayer
 from steadyface.types import ClipBatch, FaceState, LabBatch
 
 
@@ -62,9 +66,15 @@ class AdaptationSettings:
     colour_model: str = "convolution"  # none, gain, gain_bias, matrix, convolution, tone_curve or maps
     colour_rate: float = 1.0e-2  # learning rate of the colour model C
     seed: int = 0  # of the draws
+    replay: ReplaySettings = field(default_factory=ReplaySettings)
     guard: GuardSettings = field(default_factory=GuardSettings)
     weights: SelfSupervisionWeights = field(default_factory=SelfSupervisionWeights)
     lab: RehearsalSettings = field(default_factory=RehearsalSettings)
+
+    @property
+    def all_steps(self) -> int:
+        """The steps on the clip itself, and those on replayed views after them."""
+        return self.steps + self.replay.steps
 
 
 class WildAdaptation(pl.LightningModule):
@@ -94,9 +104,12 @@ class WildAdaptation(pl.LightningModule):
         for fault in check_parts(settings, landmark_branch=encoder.landmark_vertices is not None):
             raise fault
         self.face_model.requires_grad_(False)
+        if settings.replay.steps:
+            with drawing(settings.seed, "refinement"):
+                encoder.add_refinement()
         self.learner = encoder.requires_grad_(False)
-        self._trained = encoder.trained_parameters(settings.trained)
-        for parameter in (*self._trained["points"], *self._trained["expression"]):
+        self._trained = encoder.trained_parameters(settings.trained) | {"refinement": refinement_of(encoder)}
+        for parameter in (parameter for group in self._trained.values() for parameter in group):
             parameter.requires_grad_(True)
         self.source = copy.deepcopy(encoder).requires_grad_(False)
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)  # the running mean of the learner
@@ -108,13 +121,23 @@ class WildAdaptation(pl.LightningModule):
         self.premise = PremiseMemory(self.evidence, float(self.source.lab_residual[1]))
         self._truths = labels if _is_labelled(settings) else ()
         self._labelled: LabelledFrames | None = None
+        self._teacher: ReplayTeacher | None = None
         if _is_labelled(settings) and not labels:
             raise InputError("adaptation.labelled_frames", "clips whose truth is known", "none",
                              "adapt to a studio's clip, or write adaptation.labelled_frames=0")
 
     def setup(self, stage: str) -> None:
-        """Where frames are labelled: pick them out of the clips' frames, and fit their latents."""
+        """Where frames are labelled: pick them out of the clips' frames, and fit their latents. Where expressions are
+        replayed: look up what the lab saw."""
         source = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and source is not None and self.settings.replay.steps:
+            latents = [
+                self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean.detach()
+                for batch in source.instants()
+            ]
+            replayer = Replayer(self.statistics, self.face_model, self.evidence, torch.cat(latents))
+            frames = source.val_dataloader().of_all_ranks()
+            self._teacher = ReplayTeacher(self.settings.replay, self.settings.seed, replayer, frames)
         if stage == "fit" and source is not None and self._truths:
             frames = source.val_dataloader().of_all_ranks()
             count = self.settings.labelled_frames
@@ -122,6 +145,8 @@ class WildAdaptation(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         settings, losses = self.settings, {}
+        if self.global_step >= settings.steps and self._teacher is not None:
+            return self._replay_step(self._teacher, batch["lab"])
         if settings.weights.look_at_clip:
             losses.update(self._clip_losses(batch["clip"]))
         if settings.lab_weight > 0:
@@ -130,6 +155,28 @@ class WildAdaptation(pl.LightningModule):
             losses["labels"] = settings.label_weight * self._label_loss(self._labelled)
         self.log_dict({f"train/{name}": value for name, value in losses.items()})
         return torch.stack(list(losses.values())).sum()
+
+    def _replay_step(self, teacher: ReplayTeacher, batch: LabBatch) -> Tensor:
+        """Replayed views and lab views teach the refinement; the rest of the encoder is what the clip made it."""
+        refinement = cast(StateEncoder, self.learner).refinement
+        assert refinement is not None  # since it was added
+        encoder = cast(StateEncoder, self.encoder)
+        replayed = teacher.loss(encoder, refinement, self.global_step, self.global_rank)
+        with drawing(self.settings.seed, "lab", self.global_step, self.global_rank):
+            rehearsed = teacher.lab_loss(encoder, refinement, self.augment(batch), batch)
+        self.log_dict({"train/replay": replayed, "train/replay_lab": rehearsed})
+        share = self.settings.replay.batch / (self.settings.replay.batch + len(batch.image))
+        return share * replayed + (1.0 - share) * rehearsed
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """The clip teaches pose and expression, the replay only the refinement: what is not taught has no gradient."""
+        replays = self.global_step >= self.settings.steps
+        for name, group in self._trained.items():
+            if (name == "refinement") != replays:
+                for parameter in group:
+                    parameter.grad = None
+        if replays:
+            torch.nn.utils.clip_grad_norm_(self._trained["refinement"], 1.0)
 
     def _clip_losses(self, clip: ClipBatch) -> dict[str, Tensor]:
         images, intrinsics = clip.image.flatten(0, 1), clip.intrinsics.flatten(0, 1)
@@ -187,11 +234,14 @@ class WildAdaptation(pl.LightningModule):
         Not after the batch: callbacks write their checkpoints before a module's own hook runs.
         """
         super().optimizer_step(*arguments, **options)
-        step = self.global_step
+        replays = self.global_step >= self.settings.steps
+        step = self.global_step - (self.settings.steps if replays else 0)
         decay = min(self.settings.averaging, step / (step + 10.0))
+        taught = {id(parameter) for name, group in self._trained.items() for parameter in group
+                  if (name == "refinement") == replays}  # fmt: skip
         with torch.no_grad():
             for mean, now in zip(self.encoder.parameters(), self.learner.parameters(), strict=True):
-                if now.requires_grad:
+                if id(now) in taught:
                     mean.lerp_(now, 1.0 - decay)
 
     def validation_step(self, batch: ClipBatch, batch_index: int) -> dict[str, Tensor]:
@@ -205,17 +255,27 @@ class WildAdaptation(pl.LightningModule):
         }
 
     def configure_optimizers(self) -> Any:
-        rate = self.settings.learning_rate
+        settings = self.settings
+        clip, replay = replay_schedule(settings.steps, settings.replay.steps)
         groups = [
-            {"params": self._trained["points"], "lr": rate},
-            {"params": self._trained["expression"], "lr": rate * self.settings.expression_rate},
-            {"params": list(self.colour.parameters()), "lr": self.settings.colour_rate},
+            (self._trained["points"], settings.learning_rate, clip),
+            (self._trained["expression"], settings.learning_rate * settings.expression_rate, clip),
+            (list(self.colour.parameters()), settings.colour_rate, clip),
+            (self._trained["refinement"], settings.replay.learning_rate, replay),
         ]
-        optimizer = torch.optim.Adam([group for group in groups if group["params"]])
-        return cosine_schedule(optimizer, self.settings.steps, warmup=min(20, self.settings.steps))
+        groups = [group for group in groups if group[0]]
+        optimizer = torch.optim.Adam([{"params": parameters, "lr": rate} for parameters, rate, _ in groups])
+        scheduler = LambdaLR(optimizer, [factor for _, _, factor in groups])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["networks"] = describe_networks(self.statistics, self.face_model, self.encoder)
+
+
+def refinement_of(encoder: Encoder) -> list[Parameter]:
+    """The parameters that replayed views teach; none where the encoder has no place for them."""
+    refinement = getattr(encoder, "refinement", None)
+    return [] if refinement is None else list(refinement.parameters())
 
 
 def check_parts(
@@ -253,6 +313,8 @@ def _check_values(settings: AdaptationSettings, section: str) -> Iterator[InputE
     least |= {f"lab.{name}": (value, 0) for name, value in asdict(settings.lab).items()}
     least |= {f"weights.{name}": (getattr(weights, name), 1) for name in ("registration_scale", "reach")}
     least |= {"lab_weight": (settings.lab_weight, 0), "label_weight": (settings.label_weight, 0)}
+    least |= {f"replay.{name}": (value, 1 if name in ("views", "batch") else 0)
+              for name, value in asdict(settings.replay).items()}  # fmt: skip
     least |= {"labelled_frames": (settings.labelled_frames, -1), "label_batch": (settings.label_batch, 1)}
     yield from check_guard(settings.guard, f"{section}.guard")
     for name, (value, limit) in least.items():

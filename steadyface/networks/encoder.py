@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from steadyface.capture.phone_augmentation import PhoneView
+from steadyface.errors import InputError
 from steadyface.networks.point_network import FoundPoints
 from steadyface.types import FaceState
 
@@ -103,6 +104,11 @@ class Encoder(nn.Module, ABC):
         Raises:
             ValueError: another word.
         """
+
+    def add_refinement(self) -> None:
+        """Room for what replayed expressions teach, without a change of what it says; where it has a place for it."""
+        raise InputError("adaptation.replay.steps", "an encoder that refines its expression (texture_space)",
+                         self.name, "choose another pretraining.network, or replay.steps=0")
 
     @abstractmethod
     def start_from_imagenet(self) -> None:

@@ -8,7 +8,7 @@ place whatever the pose, and light is gone. What it says is added to the express
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from kornia.color import rgb_to_linear_rgb
@@ -38,6 +38,7 @@ class StateEncoderSettings:
     still_points: int = 32  # points of the head that hardly move
     moving_points: int = 64  # points that expressions move most
     expression_width: int = 16  # channels of the expression network's first layer
+    refined: bool = False  # a second expression network, which a clip taught, adds to the first
 
 
 class ExpressionNetwork(nn.Module):
@@ -78,6 +79,7 @@ class StateEncoder(Encoder):
         self.point_network = PointNetwork(settings.point_width, count)
         self.head_points = HeadPoints(settings.still_points, settings.moving_points, latent_size)
         self.expression_network = ExpressionNetwork(settings, latent_size)
+        self.refinement = ExpressionNetwork(settings, latent_size) if settings.refined else None
         self.register_buffer("mean_mesh", statistics.vertex_mean.clone(), persistent=False)
         normals = vertex_normals(statistics.vertex_mean[None], statistics.faces)[0]
         self.register_buffer("mean_normals", normals, persistent=False)
@@ -130,6 +132,16 @@ class StateEncoder(Encoder):
         """Load the ImageNet weights of the point network's way down."""
         self.point_network.start_from_imagenet()
 
+    def add_refinement(self) -> None:
+        """A second expression network beside the first, which says nothing yet.
+
+        The first has learned for so long that it learns little more (loss of plasticity; Ash and Adams 2020).
+        Weights are drawn from torch's global generator; a refined encoder stays as it is.
+        """
+        if self.refinement is None:
+            self.settings = replace(self.settings, refined=True)
+            self.refinement = ExpressionNetwork(self.settings, len(self.latent_mean)).to(self.latent_mean.device)
+
     def choose(self, mean: Tensor, meshes: Tensor, whitened: Tensor, still: Tensor, moving: Tensor) -> None:
         """Pick the points and fit the linear model that ties them together."""
         self.head_points.choose(mean, meshes, whitened, still, moving)
@@ -140,7 +152,10 @@ class StateEncoder(Encoder):
         """What the points say (B, Z), in deviations of the lab, and what the crop's texture adds under a
         head pose -> latent (B, Z)."""
         texture = self.unwrap_mean_face(image, intrinsics, rotation, translation)
-        return self.latent_mean + self.latent_std * (coefficients + self.expression_network(texture))
+        expression = coefficients + self.expression_network(texture)
+        if self.refinement is not None:
+            expression = expression + self.refinement(texture)
+        return self.latent_mean + self.latent_std * expression
 
     def unwrap_mean_face(self, image: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
         """What the expression network sees: (B, 4, E, E), normalised colours and the mask of front texels."""
