@@ -74,9 +74,8 @@ def page_lines(cells: Sequence[Cell], planned: int, wall_s: float, figures: Sequ
         some = [cell for cell in cells if cell.condition == condition]
         kind = STRESS[condition]
         title = kind.title if condition != CLEAN else "Clean clips, for reference"
-        yield from (f"## {title}", "")
-        if condition != CLEAN:
-            yield from (f"Strength: {kind.unit}.", "")
+        unit = f" Strength: {kind.unit}." if condition != CLEAN else ""
+        yield from (f"## {title}", "", f"{kind.what}{unit}", "")
         yield from (*cells_table(some), "")
 
 

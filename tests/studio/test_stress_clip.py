@@ -83,7 +83,7 @@ def test_the_moved_head_is_where_its_truth_says(made, scene: Scene, condition, s
 
 def test_every_condition_names_what_makes_it() -> None:
     for kind in STRESS.values():
-        assert bool(kind.overlay) != bool(kind.staged)
+        assert bool(kind.overlay) != bool(kind.staged) and kind.what.endswith(".")
         assert kind.overlay in {"", *CONDITIONS, *LASTING} and kind.staged in {"", *STAGED}
         if kind.overlay:
             made = (CONDITIONS | LASTING)[kind.overlay]
