@@ -6,6 +6,7 @@
 - ``landmarks``: reprojection onto landmarks that were detected in the frame
 - ``guards``, ``coverage``: the frame's border, what must stay in sight, and the pulls to the source,
   without which consistency collapses
+- ``premise``: how well the premise of consistency holds in a pair of frames, told apart; the pair's weight
 - ``colour``, ``colour_fit``: the colour model C between the model's texture and the phone's
 - ``robust``: one robust penalty for all
 - ``self_supervision``: the objective of adaptation; its ``parts`` by name, and what they look at

@@ -19,6 +19,9 @@ from steadyface.types import FaceState, SubjectStatistics
 WORST_S = 0.5
 """Length of the stretch that is told as the worst, seconds."""
 
+KEPT_LOOKS = 512
+"""Frames whose textures are kept until their other pair is asked for: 0.3 MB each at 128 texels a side."""
+
 HALF_OFFSET = 0.01
 """Distance of the source's places from the registered ones, in sides of the texture, at which half of the error is
 expected to go: what an adapted network still has."""
@@ -47,6 +50,7 @@ class PremiseMemory:
     def __init__(self, evidence: ClipEvidence, limit: float) -> None:
         self._evidence, self._limit = evidence, limit
         self._kept: dict[tuple[int, int, int], PairPremise] = {}
+        self._looks: dict[tuple[int, int], FrameLook] = {}  # the oldest first
 
     @torch.no_grad()
     def recall(self, keys: Tensor, images: Tensor, remembered: Remembered, windows: torch.Size) -> PairPremise:
@@ -58,24 +62,31 @@ class PremiseMemory:
             remembered: what the source said of them, in the same crops.
             windows: (B, T).
         """
-        named, looks, found = keys.tolist(), dict[int, FrameLook](), list[PairPremise]()
+        named, found = keys.tolist(), list[PairPremise]()
         for first, later in zip(*(rows.tolist() for rows in window_pairs(windows, images.device)), strict=True):
             name = (int(named[first][0]), int(named[first][1]), int(named[later][1]))
             if name not in self._kept:
-                for row in {first, later} - looks.keys():
-                    looks[row] = self._look(images, remembered, row)
-                self._kept[name] = pair_premise(looks[first], looks[later], self._limit)
+                one, other = (
+                    self._look((name[0], frame), images, remembered, row)
+                    for frame, row in ((name[1], first), (name[2], later))
+                )
+                self._kept[name] = pair_premise(one, other, self._limit)
             found.append(self._kept[name])
         return join_pairs(found) if found else no_pairs(images)
 
-    def _look(self, images: Tensor, remembered: Remembered, row: int) -> FrameLook:
+    def _look(self, name: tuple[int, int], images: Tensor, remembered: Remembered, row: int) -> FrameLook:
         """One frame at a time: its answer must not depend on what else was in the batch."""
+        if name in self._looks:
+            return self._looks[name]
+        if len(self._looks) >= KEPT_LOOKS:
+            del self._looks[next(iter(self._looks))]
         one = slice(row, row + 1)
         mask, size = remembered.mask[one], remembered.mask.shape[-1]
         pixels = remembered.pixels[one].flatten(2).transpose(1, 2)
         seen = sample_pixels(rgb_to_linear_rgb(images[one]), pixels).transpose(1, 2).reshape(1, 3, size, size)
         model = self._evidence.face_model.decode_texture_map(remembered.latent[one], remembered.view[one])
-        return frame_look(seen * mask, model, mask, self._limit)
+        self._looks[name] = frame_look(seen * mask, model, mask, self._limit)
+        return self._looks[name]
 
 
 def join_pairs(parts: list[PairPremise]) -> PairPremise:

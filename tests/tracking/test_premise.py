@@ -130,6 +130,17 @@ def test_the_memory_says_what_a_fresh_look_says_whatever_else_is_in_the_batch(tr
     assert len(first) == len(later) == len(found.score) == 2
 
 
+def test_looks_that_were_let_go_are_taken_again(tracked, take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, evidence = crops(list(take.frames[:4])), ClipEvidence(tracked.statistics, tracked.face_model)
+    remembered, keys = remembered_of(tracked, images, evidence), torch.tensor([[0, 0], [0, 1], [0, 2], [0, 3]])
+    enough = PremiseMemory(evidence, LIMIT).recall(keys, images, remembered, torch.Size([1, 4]))
+    monkeypatch.setattr("steadyface.tracking.premise.KEPT_LOOKS", 1)
+    scarce = PremiseMemory(evidence, LIMIT)
+    for one, other in zip(enough, scarce.recall(keys, images, remembered, torch.Size([1, 4])), strict=True):
+        assert torch.equal(one, other)
+    assert len(scarce._looks) == 1
+
+
 def test_windows_of_one_frame_have_no_pair(tracked, take: Take) -> None:
     images, evidence = crops(list(take.frames[:2])), ClipEvidence(tracked.statistics, tracked.face_model)
     remembered = remembered_of(tracked, images, evidence)
