@@ -21,6 +21,10 @@ Map:
     keyframes      an artist's corrections spread over the take; keyframe_file: as they are written down;
                    keyframe_state: solved from landmark points
     frame_choice   which few frames of a clip cover its poses and expressions
+    adaptation_score  a network's figures on a clip without truth, beside its source's
+    guards         what they mean: score, rejection, choice, whose face it is
+    held_out       the frames that no training window holds
+    premise        how well the premise of adaptation holds over a clip: pairs kept, summed up, the worst stretch
     clip_evidence  textures unwrapped under given states, and what the source remembers
     overlay        the tracked face drawn over the frame
     heat_map       a number at each vertex as colour on the head
