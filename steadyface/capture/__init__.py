@@ -14,7 +14,7 @@
 - ``colour_conversion``: matrix, range and high dynamic range; ``display_matrix``: the rotation flag.
 - ``container_size``: whether a file was cut short; ``clip_metadata``: the focal length that a file states.
 - ``image_folder_index``: which images make a clip, and when each is shown; ``image_folder``: those as frames.
-- ``cuts``: where a new shot starts.
+- ``cuts``: where a new shot starts. ``adaptable``: clips that nothing can be learned from, refused.
 - ``live_source``: the newest frame of a pipe, camera or address; ``live_input``: what such a name means.
 - ``degradation``: what lowers a clip's quality, by name and level: resolution, blur, noise, compression, crop error.
 - ``detector``: where faces are, behind one interface: a box, or ``mediapipe_finder`` where MediaPipe is installed;

@@ -23,7 +23,7 @@ from steadyface.geometry.texture_space import visibility
 from steadyface.losses.registration import look_up, register
 from steadyface.metrics.stability import motion_gain
 from steadyface.networks.encoder import Encoder, Prediction
-from steadyface.tracking.clip_evidence import ClipEvidence, Observation, Remembered
+from steadyface.tracking.clip_evidence import ClipEvidence, Observation
 from steadyface.types import FaceState, SubjectStatistics
 
 UNSEEN_RESIDUAL = 1.1
@@ -109,7 +109,7 @@ class ScoredClip:
         self, statistics: SubjectStatistics, source: Encoder, evidence: ClipEvidence, watched: WatchedFrames
     ) -> None:
         self._statistics, self._source, self._evidence, self._watched = statistics, source, evidence, watched
-        self._remembered: list[Remembered] = []
+        self._masks: list[Tensor] = []  # of the source, a block of frames each
         self._motion: _Motion | None = None
 
     @torch.no_grad()
@@ -136,10 +136,11 @@ class ScoredClip:
         """Frames' terms, states and crops' K."""
         image, intrinsics = (part[rows].to(device) for part in (self._watched.image, self._watched.intrinsics))
         number = int(rows[0]) // FRAMES_A_BLOCK
-        if number == len(self._remembered):
-            self._remembered.append(self._evidence.remember(image, intrinsics, self._source.predict(image, intrinsics)))
+        if number == len(self._masks):
+            remembered = self._evidence.remember(image, intrinsics, self._source.predict(image, intrinsics))
+            self._masks.append(remembered.mask)
         predicted = encoder.predict(image, intrinsics)
-        seen = self._evidence.observe(image, intrinsics, predicted.state, self._remembered[number].mask)
+        seen = self._evidence.observe(image, intrinsics, predicted.state, self._masks[number])
         terms = frame_terms(seen, self._in_sight(seen), predicted, encoder, self._evidence)
         return terms, predicted.state, intrinsics
 
