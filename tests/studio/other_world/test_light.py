@@ -57,6 +57,16 @@ def test_lights_keep_energy_and_solid_angle() -> None:
     assert len(lights.direction) == 60
 
 
+def test_the_dark_is_divided_too() -> None:
+    """One bright cell in the dark: most lights go to it, yet no direction stands for a large part of the sphere."""
+    picture = torch.full((64, 128, 3), 0.01)
+    picture[20:24, 40:44] = 500.0
+    lights = cut_lights(picture, 100)
+    assert float(lights.solid_angle.max()) < 0.8
+    lamp = directions(64)[20:24, 40:44].reshape(-1, 3)
+    assert int(((lights.direction @ lamp.T).amax(1) > 0.999).sum()) >= 8
+
+
 def test_a_constant_environment_lights_a_ball_with_pi_times_its_radiance() -> None:
     vertices, faces = ball()
     normals = vertex_normals(vertices[None], faces)[0]
