@@ -162,7 +162,6 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="write the table into this page")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("launcher.few_frames").setLevel(logging.INFO)
     keep_freed_memory()
     budgets = [budget.strip() for budget in chosen.budgets.split(",")]
     subjects = {

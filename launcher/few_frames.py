@@ -7,7 +7,8 @@ import logging
 from pathlib import Path
 
 from datamodules.wild_clips import WildClips, WildClipsSettings
-from launcher.execution import is_main_process
+from launcher.execution import is_main_process, say
+from launcher.logs import log_file
 from launcher.runs import write_atomically
 from launcher.tracking import Networks
 from steadyface.errors import InputError
@@ -44,7 +45,8 @@ def train_on_few_frames(clips: WildClips, settings: WildClipsSettings, networks:
     if not settings.frames:
         return
     clips.setup("fit")
-    chosen = choose_in_clips(clips, settings, networks)
+    with log_file(folder / "log.txt"):
+        chosen = choose_in_clips(clips, settings, networks)
     clips.train_only_on([choice.frames for choice in chosen])
     if is_main_process():
         kept = {
@@ -55,7 +57,7 @@ def train_on_few_frames(clips: WildClips, settings: WildClipsSettings, networks:
 
 
 def choose_in_clips(clips: WildClips, settings: WildClipsSettings, networks: Networks) -> list[ChosenFrames]:
-    """The choice in each clip, said in the log with its reason; arguments as `train_on_few_frames`, the clips read."""
+    """The choice in each clip, said with its reason; arguments as `train_on_few_frames`, the clips read."""
     looks = clips.frames_of_clips()
     found = []
     for info, windows, frames in zip(clips.clip_infos, clips.training_windows(), looks, strict=True):
@@ -71,11 +73,12 @@ def choose_in_clips(clips: WildClips, settings: WildClipsSettings, networks: Net
         distance = largest_distance(place, allowed, first)
         if settings.chosen_by == "first":
             choice = ChosenFrames(first, distance, 0)
-        logger.info(
-            "%s: %d of %d frames to learn from, by %s: no pose or expression is farther than %.1f from theirs "
-            "(the first ones leave %.1f); %d blurred or doubtful frames were not to be chosen",
-            info.path.name, len(choice.frames), len(allowed), settings.chosen_by, choice.distance, distance,
-            choice.refused,
-        )  # fmt: skip
+        line = (
+            f"{info.path.name}: {len(choice.frames)} of {len(allowed)} frames to learn from, by {settings.chosen_by}: "
+            f"no pose or expression lies farther than {choice.distance:.1f} from theirs (the first ones leave "
+            f"{distance:.1f}); {choice.refused} blurred or doubtful frames were not to be chosen"
+        )
+        logger.info(line)
+        say(line)
         found.append(choice)
     return found
