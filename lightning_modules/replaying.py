@@ -22,6 +22,9 @@ from steadyface.types import ClipBatch, LabBatch, SubjectStatistics
 LEAST_DEVIATION_MM = 0.25
 """A vertex that hardly moves is not held more exactly than this."""
 
+STILLNESS_POWER = 0.7
+"""Between 0, where all errors count alike in mm, and 1, where they count in deviations of the vertex's own motion."""
+
 OWN_POSE = 0.6
 """Share of the views that are unwrapped under the pose that the encoder finds; the others near the true one."""
 
@@ -33,7 +36,7 @@ class ReplaySettings:
     steps: int = 0  # optimiser steps; 0 = no replay
     views: int = 384  # views that are rendered, each from another frame or with another expression
     batch: int = 16  # of them a step
-    learning_rate: float = 2.0e-3  # Adam's, at its highest
+    learning_rate: float = 7.0e-4  # Adam's, at its highest; at three times that the refinement learns nothing
     latent_weight: float = 0.1  # per deviation of the lab, beside the mesh
     detail_weight: float = 4.0  # of lips and lids against the other vertices
     noise: float = 0.02  # of the camera, at most
@@ -107,7 +110,7 @@ class ReplayTeacher:
             device = encoder.latent_mean.device
             crop, intrinsics = image.to(device).float().div(255)[None], intrinsics.to(device)[None]
             with torch.no_grad(), drawing(self._seed, "replayed view", number):
-                predicted = encoder.predict(crop, intrinsics)
+                predicted = encoder.predict_unrefined(crop, intrinsics)  # which no step of the replay changes
                 seen = self._replayer.evidence.remember(crop, intrinsics, predicted).mask
                 rendered = self._replayer.render(crop, intrinsics, predicted.state, seen)
                 self._views[number] = _solve(encoder, rendered)
@@ -140,7 +143,7 @@ def vertex_weight(statistics: SubjectStatistics, face_model: FaceModel, detail: 
 
     In mm alone a jaw would count ten times what lids do, which move by a tenth of it.
     """
-    weight = face_model.vertex_deviation().clamp(min=LEAST_DEVIATION_MM).reciprocal()
+    weight = face_model.vertex_deviation().clamp(min=LEAST_DEVIATION_MM).pow(-STILLNESS_POWER)
     for region in ("lips", "lids"):
         weight[statistics.regions.get(region, torch.empty(0, dtype=torch.long))] *= detail
     return weight / weight.mean()

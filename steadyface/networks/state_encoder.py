@@ -89,10 +89,17 @@ class StateEncoder(Encoder):
 
     def predict(self, image: Tensor, intrinsics: Tensor) -> Prediction:
         """As ``forward``, with the points that the state was solved from."""
+        return self._predict(image, intrinsics, self.refinement)
+
+    def predict_unrefined(self, image: Tensor, intrinsics: Tensor) -> Prediction:
+        """What it said before its refinement learned anything."""
+        return self._predict(image, intrinsics, None)
+
+    def _predict(self, image: Tensor, intrinsics: Tensor, refinement: nn.Module | None) -> Prediction:
         found = self.point_network(image)
         first = self.head_points.solve(found, intrinsics)
         latent = self.predict_latent(
-            first.coefficients, image, intrinsics, first.rotation.detach(), first.translation.detach()
+            first.coefficients, image, intrinsics, first.rotation.detach(), first.translation.detach(), refinement
         )
         return Prediction(FaceState(latent, first.rotation, first.translation), found)
 
@@ -104,7 +111,9 @@ class StateEncoder(Encoder):
         shaken_rotation, shaken_translation = disturb_pose(view)
         rotation = torch.where(own.unsqueeze(-1), first.rotation.detach(), shaken_rotation)
         translation = torch.where(own, first.translation.detach(), shaken_translation)
-        latent = self.predict_latent(first.coefficients, view.image, view.intrinsics, rotation, translation)
+        latent = self.predict_latent(
+            first.coefficients, view.image, view.intrinsics, rotation, translation, self.refinement
+        )
         return Prediction(FaceState(latent, first.rotation, first.translation), found)
 
     def find_points(self, image: Tensor) -> tuple[FoundPoints, ...]:
@@ -147,14 +156,15 @@ class StateEncoder(Encoder):
         self.head_points.choose(mean, meshes, whitened, still, moving)
 
     def predict_latent(
-        self, coefficients: Tensor, image: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor
+        self, coefficients: Tensor, image: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor,
+        refinement: nn.Module | None = None,
     ) -> Tensor:
         """What the points say (B, Z), in deviations of the lab, and what the crop's texture adds under a
         head pose -> latent (B, Z)."""
         texture = self.unwrap_mean_face(image, intrinsics, rotation, translation)
         expression = coefficients + self.expression_network(texture)
-        if self.refinement is not None:
-            expression = expression + self.refinement(texture)
+        if refinement is not None:
+            expression = expression + refinement(texture)
         return self.latent_mean + self.latent_std * expression
 
     def unwrap_mean_face(self, image: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
