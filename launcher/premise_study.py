@@ -94,7 +94,7 @@ def with_clean(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def score_trial(networks: Networks, clip: SyntheticTake, trial: Trial, frames: int = FRAMES) -> dict[str, float]:
     """The premise of a trial under a network, and how its pairs go with the network's true error.
 
-    ``error_px`` is the mean reprojection error in pixels of the frame; ``pair_score``, ``pair_misfit`` and
+    ``error`` is the mean reprojection error as a share of the face's size; ``pair_score``, ``pair_misfit`` and
     ``pair_offset`` are rank correlations over the trial's pairs with the mean error of their two frames.
     """
     disturbed = disturb(clip.take, trial, frames)
