@@ -17,7 +17,7 @@ BLENDER_STAMP := .venv-blender/.installed
 DETECTOR_STAMP := .venv/.detector-installed
 SERVICES := postgresql slurm-wlm munge chromium
 
-.PHONY: help install demo test test-services lint reliability bench results detector clean
+.PHONY: help install demo test test-services lint reliability bench results stress detector clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ results: $(STAMP)  ## objectives, baselines, oracles on three subjects; encoders
 	$(BIN)/steadyface results $(SUBJECTS:%=runs/results_%) --out docs/results.md --made-by "make results"
 	$(BIN)/steadyface run experiments/results/encoder.yaml size=demo name=results_encoder
 	$(BIN)/steadyface results runs/results_encoder --out docs/results-encoder.md --made-by "make results"
+
+# Hours, like the results, which it takes its source networks from. Two of them with different files may share the runs.
+stress: $(STAMP)  ## fourteen conditions that break the premise, on three subjects; docs/stress.md; takes hours
+	$(BIN)/steadyface stress experiments/stress --sources $(SUBJECTS:%=runs/results_%) --runs runs/stress --out docs/stress.md
 
 # --no-deps: MediaPipe's own bounds ask for a protobuf older than W&B takes; this set was run together.
 detector: $(DETECTOR_STAMP)  ## optional: MediaPipe, which tells several faces apart and is a peer to compare with

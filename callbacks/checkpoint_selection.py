@@ -63,6 +63,8 @@ class CheckpointSelection(Callback):
         name: of the clips, for people.
         report: called with `summary` after every candidate and at the end, in every process.
         keep: called with a step and the module where candidates are to be kept.
+        refined_after: steps after which replayed views teach the expression alone; 0 = never. From there on only the
+            last step is a candidate.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class CheckpointSelection(Callback):
         name: str = "the clip",
         report: Callable[[dict[str, Any]], None] | None = None,
         keep: Callable[[int, LightningModule], None] | None = None,
+        refined_after: int = 0,
     ) -> None:
         super().__init__()
+        self._refined_after = refined_after
         self.settings, self._watch, self._name = settings, watch, name
         self._report, self._keep = report, keep
         self._scored: ScoredClip | None = None
@@ -99,7 +103,8 @@ class CheckpointSelection(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Take in a candidate when it is time."""
-        if self.settings.select and trainer.global_step % self.settings.every_steps == 0:
+        step, last = trainer.global_step, self._refined_after or math.inf
+        if self.settings.select and step <= last and (step % self.settings.every_steps == 0 or step == last):
             self._consider(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -139,7 +144,8 @@ class CheckpointSelection(Callback):
         return self._choose().step
 
     def _choose(self) -> Choice:
-        return choose([c.step for c in self.candidates], [c.verdict for c in self.candidates], self.settings)
+        steps, verdicts = [c.step for c in self.candidates], [c.verdict for c in self.candidates]
+        return choose(steps, verdicts, self.settings, self._refined_after)
 
     def _still_somebody_else(self, choice: Choice, source: Encoder) -> Choice:
         """The source instead of weights under which the face looks like another's to the end."""

@@ -52,6 +52,7 @@ def build_guards(
         selection = CheckpointSelection(
             guard, lambda: data.watched(count), ", ".join(clips),
             partial(write_selection, folder) if guard.select else None, partial(keep_candidate, folder),
+            refined_after=settings.steps if settings.replay.steps else 0,
         )  # fmt: skip
     collapse = CollapseGuard(action="stop" if variant == ADAPTED else "flag", selection=selection)
     return [collapse] if selection is None else [selection, collapse]

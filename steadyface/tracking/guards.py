@@ -28,12 +28,13 @@ class GuardSettings:
     least_gain: float = 0.5  # of the source's motion, for the head and the face
     most_latent: float = 1.5  # latent distance, over the lab's usual one
     most_latent_growth: float = 1.6  # latent distance over the source's
+    refined_margin: float = 0.03  # by which a replay may raise the score over the best candidate before it
     keep_candidates: bool = False  # every candidate as checkpoints/candidates/STEP.ckpt
     refuse_other_person: bool = True  # end before the first step where the source network says: somebody else
 
 
 RESULT = ("every_steps", "frames", "held_out", "margin", "least_coverage", "least_gain", "most_latent",
-          "most_latent_growth")  # fmt: skip
+          "most_latent_growth", "refined_margin")  # fmt: skip
 """The settings that decide which weights come out, where `select` is on."""
 
 WEIGHTS = {"registration_px": 1.0, "residual": 2.0, "cross_residual": 2.0, "misfit_px": 1.0}
@@ -107,14 +108,23 @@ def judge(figures: Figures, source: Figures, settings: GuardSettings) -> Verdict
     return Verdict(value, tuple(faults))
 
 
-def choose(steps: Sequence[int], verdicts: Sequence[Verdict], settings: GuardSettings) -> Choice:
+def choose(
+    steps: Sequence[int], verdicts: Sequence[Verdict], settings: GuardSettings, refined_after: int = 0
+) -> Choice:
     """The candidate that becomes the result; of equal scores the first.
+
+    The score hardly sees an expression that replayed views have refined, the pose decides it: the last candidate is the
+    result where it is sound and nearly as good as the best before the replay.
 
     Args:
         steps: of the candidates, in order, the source not among them.
         verdicts: theirs.
-        settings: the margin.
+        settings: the margins.
+        refined_after: steps after which expressions were replayed; 0 = never.
     """
+    if refined_after and steps and steps[-1] > refined_after:
+        before = choose(steps[:-1], verdicts[:-1], settings)
+        return _choose_refined(steps[-1], verdicts[-1], before, dict(zip(steps, verdicts, strict=True)), settings)
     sound = [(verdict.score, step) for step, verdict in zip(steps, verdicts, strict=True) if not verdict.faults]
     if sound:
         best, step = min(sound)
@@ -126,6 +136,19 @@ def choose(steps: Sequence[int], verdicts: Sequence[Verdict], settings: GuardSet
         return Choice(0, "rolled back to the source: no candidate was scored")
     last = "; ".join(verdicts[-1].faults)
     return Choice(0, f"rolled back to the source: a guard rejects every candidate, the last for: {last}")
+
+
+def _choose_refined(
+    step: int, verdict: Verdict, before: Choice, verdicts: dict[int, Verdict], settings: GuardSettings
+) -> Choice:
+    """The refined candidate, or what would have been chosen without it."""
+    best = verdicts[before.step].score if before.step else 0.0
+    if verdict.faults:
+        return before._replace(reason=f"{before.reason}; a guard rejects the refined expression: {verdict.faults[0]}")
+    if verdict.score < -settings.margin and verdict.score <= best + settings.refined_margin:
+        return Choice(step, f"expression refined by replay, score {verdict.score:.3f}; the best before it, {best:.3f}, "
+                            f"at step {before.step}; the source's is 0")  # fmt: skip
+    return before._replace(reason=f"{before.reason}; the refined expression scores {verdict.score:.3f}")
 
 
 def judge_person(figures: Figures, lab_residual: tuple[float, float], limit: float = FOREIGN) -> str:
@@ -149,7 +172,7 @@ def judge_person(figures: Figures, lab_residual: tuple[float, float], limit: flo
 
 def check_guard(settings: GuardSettings, section: str) -> Iterator[InputError]:
     """The faults of the guards' settings, which stand in ``section`` of the experiment."""
-    least = {"every_steps": 1, "frames": 2, "margin": 0, "least_coverage": 0, "most_latent": 0, "most_latent_growth": 1}
+    least = {"every_steps": 1, "frames": 2, "margin": 0, "refined_margin": 0, "least_coverage": 0, "most_latent": 0, "most_latent_growth": 1}
     for name, limit in least.items():
         value = getattr(settings, name)
         if value < limit:
