@@ -27,8 +27,8 @@
 ``joined_data``        clip windows and lab views in one loader
 ``outcome``            ``stages.json``: where an experiment's checkpoints lie
 ``stages``             studio, appearance, pretraining, adaptation
-``guarding``           the guards of an adaptation, and ``selection.json``; ``selection_study``: the choice without truth,
-                       judged by the truth
+``guarding``           the guards of an adaptation, and ``selection.json``; ``selection_study``: the choice without
+                       truth, judged by the truth
 ``experiment``         the main path, on one screen
 ``evaluation``         tracks every row of the table over the clips; ``judge`` scores it
 ``baselines``          rows that are no trained network; ``external_rows``: other trackers' files

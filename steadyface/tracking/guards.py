@@ -172,7 +172,8 @@ def judge_person(figures: Figures, lab_residual: tuple[float, float], limit: flo
 
 def check_guard(settings: GuardSettings, section: str) -> Iterator[InputError]:
     """The faults of the guards' settings, which stand in ``section`` of the experiment."""
-    least = {"every_steps": 1, "frames": 2, "margin": 0, "refined_margin": 0, "least_coverage": 0, "most_latent": 0, "most_latent_growth": 1}
+    least = {"every_steps": 1, "frames": 2, "most_latent_growth": 1}
+    least |= dict.fromkeys(("margin", "refined_margin", "least_coverage", "most_latent"), 0)
     for name, limit in least.items():
         value = getattr(settings, name)
         if value < limit:

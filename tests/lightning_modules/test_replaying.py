@@ -1,4 +1,4 @@
-"""Replay after the clip's own steps: where it begins, that it teaches the refinement alone, that it survives a resume."""
+"""Replay after the clip's own steps: where it begins, that it teaches the refinement alone, and a resume."""
 
 from __future__ import annotations
 

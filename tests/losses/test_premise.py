@@ -149,7 +149,7 @@ def test_a_shift_raises_the_motion_most(texels: int) -> None:
     rise = {name: float(getattr(found, name) - getattr(still, name)) for name in PARTS}
     assert rise["motion"] > 0.05 and max(rise, key=lambda name: rise[name]) == "motion"
     assert float(found.score) > math.exp(-float(found.residual))  # it is not held against the premise
-    assert SIZE * float(found.offset) == pytest.approx(texels / 2, rel=0.25)  # the mean of the still and the moved frame
+    assert SIZE * float(found.offset) == pytest.approx(texels / 2, rel=0.25)  # mean of the still and the moved frame
 
 
 def test_an_occluder_raises_the_occlusion_most() -> None:
