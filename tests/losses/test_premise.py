@@ -196,7 +196,7 @@ def test_pairs_do_not_mix() -> None:
     together = premise(textures, models, models)
     for row in range(3):
         alone = premise(textures[row : row + 1], models[row : row + 1], models[row : row + 1])
-        for one, other in zip(together[row : row + 1], alone, strict=True):
+        for one, other in zip(together.at(slice(row, row + 1)), alone, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
