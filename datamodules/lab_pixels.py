@@ -1,7 +1,8 @@
 """What a lab view looks like, out of its files: the crop, the mesh drawn into it, its texture.
 
 A capture that fits is read once and kept as bytes (`PixelsInMemory`); one that does not is read
-anew for every batch (`PixelsOnDisk`). Both give the same bytes.
+anew for every batch (`PixelsOnDisk`). Both give the same bytes. What is drawn for memory is kept on disk
+too (`lab_drawings`); pictures and textures are read at every start, so a damaged one is found.
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from datamodules.lab_drawings import Drawings, DrawingsFile, draw_view
 from datamodules.lab_splits import SplitInstant
 from steadyface.capture.capture_index import MultifaceCapture
 from steadyface.capture.crop import crop_image
 from steadyface.capture.distortion import undistort
 from steadyface.capture.krt import Camera
 from steadyface.capture.multiface import AVERAGE, FrameId, read_image_png, read_texture
-from steadyface.geometry.cameras import transform
-from steadyface.geometry.normals import vertex_normals
-from steadyface.geometry.rasterizer import rasterize
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -98,24 +97,28 @@ class PixelsOnDisk:
 
     def view(self, view: int) -> ViewPixels:
         """One view, without its leading dimension. Raises InputError for a file at fault."""
+        image, texture = self.read(view)
+        return ViewPixels(image, *self.draw(view), texture)
+
+    def draw(self, view: int) -> Drawings:
+        """Silhouette and normals of a view's mesh, without their leading dimension."""
+        return draw_view(self._plan, self._faces, self._size, view)
+
+    def read(self, view: int) -> tuple[Tensor, Tensor]:
+        """What comes out of files: the crop (S, S, 3) and the texture (U, U, 3), uint8."""
         plan = self._plan
         instant, camera = plan.instants[int(plan.frame[view])].id, plan.cameras[view]
         picture = undistort(read_image_png(self._capture.layout.image(instant, camera.name)), camera)
         crop = torch.from_numpy(crop_image(picture, tuple(plan.boxes[view].tolist()), self._size))
-        return ViewPixels(crop, *self._drawn(view), self._textures.read(instant, camera.name))
+        return crop, self._textures.read(instant, camera.name)
+
+    def drawings_file(self) -> DrawingsFile:
+        """Where the drawings of all views are kept from start to start."""
+        return DrawingsFile(self._plan, self._faces, self._size)
 
     def average(self, frame: int) -> Tensor:
         """The average texture of one instant, (U, U, 3) uint8."""
         return self._textures.average(self._plan.instants[frame])
-
-    def _drawn(self, view: int) -> tuple[Tensor, Tensor]:
-        """Silhouette and normals of a view's mesh, by rasterising it."""
-        plan, at = self._plan, slice(view, view + 1)
-        points = transform(plan.vertices[plan.frame[at]], plan.rotation[at], plan.translation[at])
-        seen = rasterize(points, self._faces, plan.intrinsics[at], self._size, self._size)
-        corners = vertex_normals(points, self._faces)[0][self._faces[seen.triangle[0].clamp(min=0)]]
-        normal = (corners * seen.barycentric[0].unsqueeze(-1)).sum(-2)
-        return seen.triangle[0] >= 0, normal.mul_(127).round_().to(torch.int8)
 
 
 class PixelsInMemory:
@@ -129,19 +132,27 @@ class PixelsInMemory:
 
     def __init__(self, source: PixelsOnDisk, views: int, instants: int, threads: int) -> None:
         # filled in place: a list of all views beside their stack would take the memory twice
-        self._pixels = ViewPixels(*(torch.empty(views, *part.shape, dtype=part.dtype) for part in source.view(0)))
+        file = source.drawings_file()
+        drawn = file.read()
+        pixels = ViewPixels(*(torch.empty(views, *part.shape, dtype=part.dtype) for part in source.view(0)))
+        if drawn is not None:
+            pixels = pixels._replace(silhouette=drawn.silhouette, normal=drawn.normal)
         first = source.average(0)
         self._averages = torch.empty(instants, *first.shape, dtype=first.dtype)
 
         def keep_view(view: int) -> None:
-            for kept, part in zip(self._pixels, source.view(view), strict=True):
-                kept[view] = part
+            pixels.image[view], pixels.texture[view] = source.read(view)
+            if drawn is None:
+                pixels.silhouette[view], pixels.normal[view] = source.draw(view)
 
         def keep_average(frame: int) -> None:
             self._averages[frame] = source.average(frame)
 
         in_threads(keep_view, range(views), threads, "lab views", "view")
         in_threads(keep_average, range(instants), threads, "lab averages", "frame")
+        if drawn is None:
+            file.write(Drawings(pixels.silhouette, pixels.normal))
+        self._pixels = pixels
 
     def views(self, index: Tensor) -> ViewPixels:
         return ViewPixels(*(part[index] for part in self._pixels))

@@ -35,6 +35,12 @@ def fixed_seeds() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is kept from start to start stays out of the user's folder, in child processes too."""
+    os.environ["STEADYFACE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out the tests marked gpu where there is no CUDA device."""
     if torch.cuda.is_available():
