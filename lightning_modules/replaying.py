@@ -34,7 +34,7 @@ class ReplaySettings:
     """What replayed views of the clip teach the expression, after the other steps."""
 
     steps: int = 0  # optimiser steps; 0 = no replay
-    views: int = 384  # views that are rendered, each from another frame or with another expression
+    views: int = 960  # views that are rendered: with few, what is learned holds for them alone
     batch: int = 16  # of them a step
     learning_rate: float = 7.0e-4  # Adam's, at its highest; at three times that the refinement learns nothing
     latent_weight: float = 0.1  # per deviation of the lab, beside the mesh
@@ -103,18 +103,27 @@ class ReplayTeacher:
         return geometry + self.settings.latent_weight * latent_error(model.whiten(latent), model.whiten(true.latent))
 
     def _view(self, encoder: StateEncoder, number: int) -> Solved:
-        """The replayed view of a number, rendered when it is first asked for. One at a time: a view must not depend
-        on what else was drawn."""
+        """The replayed view of a number, rendered when it is first asked for, with the others of its frame. A frame at
+        a time: a view must not depend on what else was drawn."""
         if number not in self._views:
-            image, intrinsics = self._frames[number % len(self._frames)]
-            device = encoder.latent_mean.device
-            crop, intrinsics = image.to(device).float().div(255)[None], intrinsics.to(device)[None]
-            with torch.no_grad(), drawing(self._seed, "replayed view", number):
-                predicted = encoder.predict_unrefined(crop, intrinsics)  # which no step of the replay changes
-                seen = self._replayer.evidence.remember(crop, intrinsics, predicted).mask
-                rendered = self._replayer.render(crop, intrinsics, predicted.state, seen)
-                self._views[number] = _solve(encoder, rendered)
+            frame = number % len(self._frames)
+            numbers = range(frame, self.settings.views, len(self._frames))
+            self._views.update(zip(numbers, self._render(encoder, frame, numbers), strict=True))
         return self._views[number]
+
+    @torch.no_grad()
+    def _render(self, encoder: StateEncoder, frame: int, numbers: Iterable[int]) -> list[Solved]:
+        image, intrinsics = self._frames[frame]
+        device = encoder.latent_mean.device
+        crop, intrinsics = image.to(device).float().div(255)[None], intrinsics.to(device)[None]
+        predicted = encoder.predict_unrefined(crop, intrinsics)  # which no step of the replay changes
+        seen = self._replayer.evidence.remember(crop, intrinsics, predicted).mask
+        look, views = self._replayer.look(crop, intrinsics, predicted.state, seen), []
+        for number in numbers:
+            with drawing(self._seed, "replayed view", number):
+                views.append(self._replayer.render(look))
+        solved = _solve(encoder, _joined(views))
+        return [_part(solved, row) for row in range(len(views))]
 
 
 def replay_schedule(clip_steps: int, replay_steps: int, warmup: int = 20) -> tuple[Callable[[int], float], ...]:
@@ -156,11 +165,21 @@ def _solve(encoder: StateEncoder, labelled: Replayed) -> Solved:
     return Solved(labelled, found.coefficients, found.rotation, found.translation)
 
 
+def _joined(views: list[Replayed]) -> Replayed:
+    view = PhoneView(*(torch.cat(part) for part in zip(*(one.view for one in views), strict=True)))
+    return Replayed(view, torch.cat([one.vertices for one in views]), torch.cat([one.latent for one in views]))
+
+
+def _part(solved: Solved, row: int) -> Solved:
+    """One of the views."""
+    one, (view, vertices, latent) = slice(row, row + 1), solved.labelled
+    kept = Replayed(PhoneView(*(part[one] for part in view)), vertices[one], latent[one])
+    return Solved(kept, *(part[one] for part in solved[1:]))
+
+
 def _join(views: list[Solved]) -> Solved:
-    view = PhoneView(*(torch.cat(part) for part in zip(*(one.labelled.view for one in views), strict=True)))
-    vertices, latent = (torch.cat([getattr(one.labelled, name) for one in views]) for name in ("vertices", "latent"))
     solved = (torch.cat(part) for part in zip(*(one[1:] for one in views), strict=True))
-    return Solved(Replayed(view, vertices, latent), *solved)
+    return Solved(_joined([one.labelled for one in views]), *solved)
 
 
 def _evenly(frames: Iterable[ClipBatch], count: int) -> list[tuple[Tensor, Tensor]]:

@@ -43,6 +43,18 @@ class Replayed(NamedTuple):
     latent: Tensor
 
 
+class Look(NamedTuple):
+    """A frame, as it is replayed: image (1, 3, S, S) sRGB and its K (1, 3, 3); state, as found; observed and model
+    textures (1, 3, U, U) linear, and where they can be compared, mask (1, 1, U, U)."""
+
+    image: Tensor
+    intrinsics: Tensor
+    state: FaceState
+    observed: Tensor
+    model: Tensor
+    mask: Tensor
+
+
 class Replayer:
     """Renders a subject's expressions into a clip's crops.
 
@@ -60,31 +72,31 @@ class Replayer:
         self.lab_latents = lab_latents
 
     @torch.no_grad()
-    def render(self, images: Tensor, intrinsics: Tensor, state: FaceState, mask: Tensor) -> Replayed:
-        """One view of each crop, with an expression of the lab under nearly the pose that it has. Draws from torch's
-        global generator.
+    def look(self, image: Tensor, intrinsics: Tensor, state: FaceState, mask: Tensor) -> Look:
+        """What the views of a frame have in common.
 
         Args:
-            images: (B, 3, S, S) sRGB crops of a clip.
-            intrinsics: (B, 3, 3) of the crops.
-            state: what was found in them.
-            mask: (B, 1, U, U), the texels safely seen there.
+            image: (1, 3, S, S) sRGB crop of a clip.
+            intrinsics: (1, 3, 3) of the crop.
+            state: what was found in it.
+            mask: (1, 1, U, U), the texels safely seen there.
         """
-        model, count, device = self.face_model, len(images), images.device
-        seen = self.evidence.observe(images, intrinsics, state, mask)
+        seen = self.evidence.observe(image, intrinsics, state, mask)
+        return Look(image, intrinsics, state, seen.texture, seen.model_texture, seen.mask * seen.inside)
+
+    @torch.no_grad()
+    def render(self, look: Look) -> Replayed:
+        """A view of a frame, with an expression of the lab under nearly the pose that was found. Draws from torch's
+        global generator."""
+        model, state, intrinsics = self.face_model, look.state, look.intrinsics
         radius = int(torch.randint(4, 11, (1,)))  # how fine the light is taken: what is right for a frame is not known
-        light = light_map(seen.texture, seen.model_texture, seen.mask * seen.inside, radius)
+        light = light_map(look.observed, look.model, look.mask, radius)
         latent = self.draw_latents(state.latent)
-        rotation, translation = move_a_little(state, intrinsics, images.shape[-1])
-        view = model.clamp_view(view_direction(rotation, translation))
-        vertices, texture = model.decode(latent, view)
+        rotation, translation = move_a_little(state, intrinsics, look.image.shape[-1])
+        vertices, texture = model.decode(latent, model.clamp_view(view_direction(rotation, translation)))
         placed = transform(vertices, rotation, translation)
-        topology = self.statistics
-        drawn = torch.stack([
-            draw_face(images[row], placed[row], texture[row] * light[row], intrinsics[row], topology)
-            for row in range(count)
-        ])
-        return Replayed(PhoneView(drawn.to(device), intrinsics, rotation, translation), vertices, latent)
+        drawn = draw_face(look.image[0], placed[0], (texture * light)[0], intrinsics[0], self.statistics)
+        return Replayed(PhoneView(drawn[None], intrinsics, rotation, translation), vertices, latent)
 
     def draw_latents(self, latent: Tensor) -> Tensor:
         """Other expressions than (B, Z): half of them the lab's, half the own one changed by a change of the lab's."""
