@@ -62,8 +62,8 @@ def test_the_files_used_longest_ago_make_room(tmp_path: Path) -> None:
         assert write_arrays(path, KEY, [array()], limit=3 * NEEDED)
         os.utime(path, (time.time() - age,) * 2)
     assert all(path.stat().st_size == NEEDED for path in paths[:3])
+    assert write_arrays(paths[2], KEY, [array()], limit=3 * NEEDED) and paths[0].exists()  # replaced, not added
     assert read_arrays(paths[0], KEY, [array()])  # now b is the one used longest ago
-    assert write_arrays(paths[0], KEY, [array()], limit=3 * NEEDED) and paths[1].exists()  # replaced, not added
     assert write_arrays(paths[3], KEY, [array()], limit=3 * NEEDED)
     assert [path.exists() for path in paths] == [True, False, True, True] and other.exists()
 
