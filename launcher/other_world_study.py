@@ -28,9 +28,9 @@ from launcher.experiment import run_experiment
 from launcher.load import load_experiment
 from launcher.other_world import write_clips
 from launcher.outcome import ADAPTED, Outcome, load_outcome
-from launcher.plan import DATA
-from launcher.runs import make_folder, write_atomically
-from launcher.settings import Experiment
+from launcher.plan import DATA, make_plan
+from launcher.runs import EXPERIMENT, find_finished, make_folder, write_atomically
+from launcher.settings import Experiment, to_yaml
 from steadyface.errors import InputError
 from steadyface.studio.other_world.generate import SETTINGS
 from steadyface.studio.other_world.settings import OtherWorldSettings
@@ -135,10 +135,23 @@ def study(
         own = studio_data(run, load_outcome(run)) / "clips"
         other = other_clips(run, out, replace(settings, identity_seed=identity(run)), motion)
         for world, clips, focal in zip(WORLDS, (own, other.resolve()), (first_focal, settings.focal_px), strict=True):
-            folder = run_experiment(experiment_of(run, world, clips, focal, methods, template, out))
+            experiment = experiment_of(run, world, clips, focal, methods, template, out)
+            folder = scored_folder(experiment) or run_experiment(experiment)
             summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
             figures |= read_figures(summary, world, run.name, methods)
     return figures
+
+
+def scored_folder(experiment: Experiment) -> Path | None:
+    """The experiment's folder where every stage of it was finished and scored as it is now; else None."""
+    folder = Path(experiment.runs) / experiment.name
+    settings, summary = folder / EXPERIMENT, folder / "summary.json"
+    if not summary.is_file() or not settings.is_file() or settings.read_text(encoding="utf-8") != to_yaml(experiment):
+        return None
+    found = [find_finished(Path(experiment.runs), stage) for stage in make_plan(experiment).stages()]
+    if None in found or settings.stat().st_mtime_ns > summary.stat().st_mtime_ns:
+        return None
+    return folder
 
 
 def read_figures(summary: dict[str, Any], world: str, subject: str, methods: Sequence[str]) -> Figures:
@@ -200,7 +213,7 @@ def page(figures: Figures, settings: OtherWorldSettings, motion: str) -> str:
             whole, (same, of) = rank_correlation(one, other), same_side(one, other)
             each = [rank_correlation(*(figures[Cell(world, subject, clip, metric)] for world in WORLDS))
                     for subject in subjects]  # fmt: skip
-            verdict = "the same verdicts" if whole >= SAME_VERDICT else f"below {SAME_VERDICT}"
+            verdict = "the same verdicts" if whole > SAME_VERDICT - 1e-9 else f"below {SAME_VERDICT}"
             of_each = ", ".join(f"{subject} {value:.2f}" for subject, value in zip(subjects, each, strict=True))
             lines.append(f"{name}: rank correlation over the means {whole:.2f} ({verdict}); {of_each}; "
                          f"{same} of {of} methods on the same side of the source.")  # fmt: skip

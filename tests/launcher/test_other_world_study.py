@@ -20,8 +20,10 @@ from launcher.other_world_study import (
     rank_correlation,
     read_figures,
     same_side,
+    scored_folder,
 )
 from launcher.outcome import Outcome, save_outcome
+from launcher.settings import to_yaml
 from steadyface.errors import InputError
 from steadyface.studio.other_world.settings import OtherWorldSettings
 
@@ -54,6 +56,13 @@ def test_the_page_holds_means_and_correlations() -> None:
     assert OtherWorldSettings().frozen in text and "stand-in" in text
     assert "| adapted | 1.600 | 2.600 |" in text and "decoder_floor" not in text
     assert "rank correlation over the means 1.00 (the same verdicts)" in text
+    rows = {"studio": (1.0, 2.0, 3.0, 4.0), "other world": (1.0, 3.0, 2.0, 4.0)}  # Spearman: 0.8, but for rounding
+    cells = {
+        Cell(world, "s", "adapted_clip", metric): dict(zip(("source", "b", "c", "d"), values, strict=True))
+        for world, values in rows.items()
+        for metric in ("reprojection_error_px", "vertex_error_mm")
+    }
+    assert "0.80 (the same verdicts)" in page(cells, OtherWorldSettings(), "")
     assert "2 of 2 methods on the same side of the source" in text
 
 
@@ -74,6 +83,30 @@ def test_an_experiment_takes_the_runs_source_and_the_rows_asked_for(tmp_path: Pa
         experiment_of(run, "studio", clips, 620.0, ["source", "nonsense"], template, tmp_path)
     known = {*template.variants, "source", "source_smoothed", "adapted"}
     assert set(METHODS) <= known
+
+
+def test_what_was_scored_is_taken_until_something_changes(tmp_path: Path) -> None:
+    (tmp_path / "source.ckpt").touch()
+    (tmp_path / "lab").mkdir()
+    clip = tmp_path / "adapt.mp4"
+    clip.touch()
+    template = load_experiment(SUBJECT, ["size=demo"])
+    made = replace(
+        template, name="one", runs=str(tmp_path / "runs"), source=str(tmp_path / "source.ckpt"), sources={},
+        variants={}, adapt=False, lab=replace(template.lab, folder=str(tmp_path / "lab")),
+        clips=replace(template.clips, clips=[str(clip)]), evaluation=replace(template.evaluation, held_out_clip=""),
+    )  # fmt: skip
+    folder = tmp_path / "runs" / "one"
+    folder.mkdir(parents=True)
+    assert scored_folder(made) is None
+    (folder / "experiment.yaml").write_text(to_yaml(made))
+    (folder / "summary.json").write_text("{}")
+    assert scored_folder(made) == folder
+    assert scored_folder(replace(made, seeds=[5])) is None
+    adapting = replace(made, adapt=True)
+    (folder / "experiment.yaml").write_text(to_yaml(adapting))
+    (folder / "summary.json").write_text("{}")
+    assert scored_folder(adapting) is None  # scored, but its adaptation was never finished
 
 
 def test_clips_of_other_settings_are_not_taken(tmp_path: Path) -> None:
