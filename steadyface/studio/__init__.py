@@ -23,6 +23,7 @@ What goes wrong: conditions (their registry, and the sets that confidence is fit
 occluders, faceless.
 What the stress suite adds: stress_conditions (its registry), stress_overlays (laid over a clip), stress_staging (filmed
 again), stress_clip (the clip, its truth, its facts).
+A second generator of the same persons' clips, which shares none of that: other_world.
 What is written: lab_capture, wild_clip; settings and generate drive both.
 
 Head frame: mm, origin between the ears, x to the subject's left (right in a picture of them), y down,
