@@ -150,7 +150,7 @@ def plan_adaptation(experiment: Experiment, variant: str, seed: int, inputs: dic
 def adaptation_settings(settings: AdaptationSettings) -> dict[str, Any]:
     """An adaptation's section without what decides nothing: guards that choose no weights, a replay of no steps."""
     values = data_settings(settings)
-    if not settings.replay.steps:
+    if not settings.replay.replays:
         del values["replay"]
     guard = values.pop("guard")
     if guard["select"]:

@@ -14,7 +14,7 @@ from torch.nn import Parameter
 from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_modules.clip_labels import LabelledFrames, label_frames
-from lightning_modules.pretraining import LabSupervision
+from lightning_modules.pretraining import KnownMeshes, LabSupervision
 from lightning_modules.replaying import ReplaySettings, ReplayTeacher, replay_schedule
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.capture.phone_augmentation import PhoneAugmentation, PhoneView
@@ -31,7 +31,7 @@ from steadyface.randomness import drawing
 from steadyface.tracking.clip_evidence import Answers, ClipEvidence, SourceMemory, crop_again, random_crops
 from steadyface.tracking.guards import GuardSettings, check_guard
 from steadyface.tracking.premise import PremiseMemory
-from steadyface.tracking.replay import Replayer
+from steadyface.tracking.replay import Look, Replayer, as_filmed, join_replayed, looks_at
 from steadyface.types import ClipBatch, FaceState, LabBatch
 
 
@@ -121,6 +121,7 @@ class WildAdaptation(pl.LightningModule):
         self.premise = PremiseMemory(self.evidence, float(self.source.lab_residual[1]))
         self._truths = labels if _is_labelled(settings) else ()
         self._labelled: LabelledFrames | None = None
+        self._replayer: Replayer | None = None
         self._teacher: ReplayTeacher | None = None
         if _is_labelled(settings) and not labels:
             raise InputError("adaptation.labelled_frames", "clips whose truth is known", "none",
@@ -130,14 +131,14 @@ class WildAdaptation(pl.LightningModule):
         """Where frames are labelled: pick them out of the clips' frames, and fit their latents. Where expressions are
         replayed: look up what the lab saw."""
         source = getattr(self.trainer, "datamodule", None)
-        if stage == "fit" and source is not None and self.settings.replay.steps:
+        if stage == "fit" and source is not None and self.settings.replay.replays:
             latents = [
                 self.face_model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean.detach()
                 for batch in source.instants()
             ]
-            replayer = Replayer(self.statistics, self.face_model, self.evidence, torch.cat(latents))
+            self._replayer = Replayer(self.statistics, self.face_model, self.evidence, torch.cat(latents))
             frames = source.val_dataloader().of_all_ranks()
-            self._teacher = ReplayTeacher(self.settings.replay, self.settings.seed, replayer, frames)
+            self._teacher = ReplayTeacher(self.settings.replay, self.settings.seed, self._replayer, frames)
         if stage == "fit" and source is not None and self._truths:
             frames = source.val_dataloader().of_all_ranks()
             count = self.settings.labelled_frames
@@ -148,13 +149,24 @@ class WildAdaptation(pl.LightningModule):
         if self.global_step >= settings.steps and self._teacher is not None:
             return self._replay_step(self._teacher, batch["lab"])
         if settings.weights.look_at_clip:
-            losses.update(self._clip_losses(batch["clip"]))
+            found, looks = self._clip_losses(batch["clip"])
+            losses.update(found)
+            if settings.replay.beside and self._replayer is not None:
+                losses["replay"] = settings.replay.weight * self._beside_loss(self._replayer, looks)
         if settings.lab_weight > 0:
             losses["lab"] = settings.lab_weight * self._lab_loss(batch["lab"])
         if self._labelled is not None:
             losses["labels"] = settings.label_weight * self._label_loss(self._labelled)
         self.log_dict({f"train/{name}": value for name, value in losses.items()})
         return torch.stack(list(losses.values())).sum()
+
+    def _beside_loss(self, replayer: Replayer, looks: Sequence[Look]) -> Tensor:
+        """Views rendered into the batch's own frames, as the learner sees them now, teach all of the encoder."""
+        with drawing(self.settings.seed, "replay beside", self.global_step, self.global_rank):
+            drawn = torch.randperm(len(looks))[: self.settings.replay.beside].tolist()
+            true = join_replayed([replayer.render(looks[row]) for row in drawn])
+            view = true.view._replace(image=as_filmed(true.view.image, self.settings.replay.noise))
+        return self._supervised(view, true, true.latent)
 
     def _replay_step(self, teacher: ReplayTeacher, batch: LabBatch) -> Tensor:
         """Replayed views and lab views teach the refinement; the rest of the encoder is what the clip made it."""
@@ -178,7 +190,8 @@ class WildAdaptation(pl.LightningModule):
         if replays:
             torch.nn.utils.clip_grad_norm_(self._trained["refinement"], 1.0)
 
-    def _clip_losses(self, clip: ClipBatch) -> dict[str, Tensor]:
+    def _clip_losses(self, clip: ClipBatch) -> tuple[dict[str, Tensor], list[Look]]:
+        """The weighted parts of the objective, and the frames as they are seen."""
         images, intrinsics = clip.image.flatten(0, 1), clip.intrinsics.flatten(0, 1)
         keys = torch.stack([clip.clip.unsqueeze(1).expand_as(clip.frame), clip.frame], dim=-1).flatten(0, 1)
         remembered = self.memory.recall(keys, images, intrinsics)
@@ -200,7 +213,7 @@ class WildAdaptation(pl.LightningModule):
             clip.frame.shape, premise,
         )
         self.log_dict({f"train/{name}": value for name, value in clip_figures(compared).items()})
-        return self_supervision(compared)
+        return self_supervision(compared), looks_at(images, seen) if self._replayer is not None else []
 
     def _is_logged(self) -> bool:
         """Whether the trainer writes this step's figures: what is for the log alone is not measured at others."""
@@ -219,7 +232,7 @@ class WildAdaptation(pl.LightningModule):
         drawn = drawn.to(self.device)
         return self._supervised(drawn.view, drawn, drawn.latent)
 
-    def _supervised(self, view: PhoneView, true: LabBatch | LabelledFrames, latent: Tensor) -> Tensor:
+    def _supervised(self, view: PhoneView, true: KnownMeshes, latent: Tensor) -> Tensor:
         """The lab's supervision of views whose pose, mesh and latent are known."""
         state, points, earlier = self.learner.predict(view.image, view.intrinsics)
         losses = self.supervision.losses(self.face_model, true, view, state, latent)

@@ -16,7 +16,7 @@ from steadyface.losses.supervised import geometry_error, latent_error
 from steadyface.networks.face_model import FaceModel
 from steadyface.networks.state_encoder import StateEncoder, disturb_pose
 from steadyface.randomness import drawing
-from steadyface.tracking.replay import Replayed, Replayer, as_filmed
+from steadyface.tracking.replay import Replayed, Replayer, as_filmed, join_replayed
 from steadyface.types import ClipBatch, LabBatch, SubjectStatistics
 
 LEAST_DEVIATION_MM = 0.25
@@ -31,15 +31,22 @@ OWN_POSE = 0.6
 
 @dataclass
 class ReplaySettings:
-    """What replayed views of the clip teach the expression, after the other steps."""
+    """What replayed views of the clip teach: all of the encoder beside the clip's steps, the expression after them."""
 
-    steps: int = 0  # optimiser steps; 0 = no replay
+    beside: int = 0  # views a step beside the clip's windows, each rendered as its frame is seen at that step
+    weight: float = 1.0  # of their supervision, which is that of lab views
+    steps: int = 0  # optimiser steps after the clip's own, for the refinement of the expression
     views: int = 960  # views that are rendered: with few, what is learned holds for them alone
     batch: int = 16  # of them a step
     learning_rate: float = 7.0e-4  # Adam's, at its highest; at three times that the refinement learns nothing
     latent_weight: float = 0.1  # per deviation of the lab, beside the mesh
     detail_weight: float = 4.0  # of lips and lids against the other vertices
     noise: float = 0.02  # of the camera, at most
+
+    @property
+    def replays(self) -> bool:
+        """Whether any view is rendered."""
+        return self.beside > 0 or self.steps > 0
 
 
 class Solved(NamedTuple):
@@ -122,7 +129,7 @@ class ReplayTeacher:
         for number in numbers:
             with drawing(self._seed, "replayed view", number):
                 views.append(self._replayer.render(look))
-        solved = _solve(encoder, _joined(views))
+        solved = _solve(encoder, join_replayed(views))
         return [_part(solved, row) for row in range(len(views))]
 
 
@@ -165,11 +172,6 @@ def _solve(encoder: StateEncoder, labelled: Replayed) -> Solved:
     return Solved(labelled, found.coefficients, found.rotation, found.translation)
 
 
-def _joined(views: list[Replayed]) -> Replayed:
-    view = PhoneView(*(torch.cat(part) for part in zip(*(one.view for one in views), strict=True)))
-    return Replayed(view, torch.cat([one.vertices for one in views]), torch.cat([one.latent for one in views]))
-
-
 def _part(solved: Solved, row: int) -> Solved:
     """One of the views."""
     one, (view, vertices, latent) = slice(row, row + 1), solved.labelled
@@ -179,7 +181,7 @@ def _part(solved: Solved, row: int) -> Solved:
 
 def _join(views: list[Solved]) -> Solved:
     solved = (torch.cat(part) for part in zip(*(one[1:] for one in views), strict=True))
-    return Solved(_joined([one.labelled for one in views]), *solved)
+    return Solved(join_replayed([one.labelled for one in views]), *solved)
 
 
 def _evenly(frames: Iterable[ClipBatch], count: int) -> list[tuple[Tensor, Tensor]]:

@@ -9,6 +9,7 @@ found there, before the room and on the shoulders that were filmed. Pose, mesh a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from steadyface.geometry.cameras import transform, view_direction
 from steadyface.geometry.contrast import box_sum
 from steadyface.geometry.rasterizer import Fragments
 from steadyface.networks.face_model import FaceModel
-from steadyface.tracking.clip_evidence import ClipEvidence
+from steadyface.tracking.clip_evidence import ClipEvidence, Observation
 from steadyface.tracking.overlay import rasterize_front, render_texture
 from steadyface.types import FaceState, SubjectStatistics
 
@@ -105,6 +106,24 @@ class Replayer:
         changed = torch.where((torch.rand(count, 1) < 0.5).to(latent.device), lab[one], latent + lab[one] - lab[other])
         model = self.face_model
         return model.latent_mean + model.latent_std * model.whiten(changed).clamp(-FARTHEST, FARTHEST)
+
+
+def looks_at(images: Tensor, seen: Observation) -> list[Look]:
+    """Each of B frames, crops (B, 3, S, S) sRGB, as it was observed; without gradients."""
+    parts = (*seen.state, seen.texture, seen.model_texture, seen.mask * seen.inside)
+    latent, rotation, translation, *textures = (part.detach() for part in parts)
+    rows = [slice(row, row + 1) for row in range(len(images))]
+    return [
+        Look(images[row], seen.intrinsics[row], FaceState(latent[row], rotation[row], translation[row]),
+             *(texture[row] for texture in textures))
+        for row in rows
+    ]  # fmt: skip
+
+
+def join_replayed(views: Sequence[Replayed]) -> Replayed:
+    """Views as one batch."""
+    view = PhoneView(*(torch.cat(part) for part in zip(*(one.view for one in views), strict=True)))
+    return Replayed(view, torch.cat([one.vertices for one in views]), torch.cat([one.latent for one in views]))
 
 
 def light_map(observed: Tensor, model: Tensor, mask: Tensor, radius: int) -> Tensor:

@@ -17,7 +17,8 @@ CLIP_STEPS, REPLAY_STEPS = 3, 5
 
 
 def settings_of(**replay: int) -> AdaptationSettings:
-    return AdaptationSettings(CLIP_STEPS, lab_batch=2, replay=ReplaySettings(**{"views": 4, "batch": 3, **replay}))
+    settings = ReplaySettings(**{"views": 4, "batch": 3, "beside": 2, **replay})
+    return AdaptationSettings(CLIP_STEPS, lab_batch=2, replay=settings)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +89,19 @@ def test_a_resume_gives_the_uninterrupted_run_bit_for_bit(
 
 
 def test_without_replay_the_settings_say_what_they_said_before() -> None:
-    assert "replay" not in adaptation_settings(settings_of())
+    assert "replay" not in adaptation_settings(settings_of(beside=0))
     assert adaptation_settings(settings_of(steps=2))["replay"]["steps"] == 2
+    assert adaptation_settings(settings_of())["replay"]["beside"] == 2
+
+
+def test_views_beside_the_clip_teach_all_that_the_clip_teaches(person, source: Path, small_clip, run_stage, tmp_path):
+    ends = {}
+    for beside in (0, 2):
+        module = WildAdaptation(settings_of(beside=beside), str(source))
+        run_stage(module, small_clip(person), CLIP_STEPS, tmp_path / f"{beside}.ckpt")
+        ends[beside] = module.encoder.state_dict()
+    moved = {name.split(".")[0] for name in ends[0] if not torch.equal(ends[0][name], ends[2][name])}
+    assert moved == {"point_network", "expression_network"}
 
 
 def test_a_vertex_counts_by_how_little_it_moves(source: Path) -> None:
