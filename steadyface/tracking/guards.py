@@ -28,7 +28,7 @@ class GuardSettings:
     least_gain: float = 0.5  # of the source's motion, for the head and the face
     most_latent: float = 1.5  # latent distance, over the lab's usual one
     most_latent_growth: float = 1.6  # latent distance over the source's
-    refined_margin: float = 0.03  # by which a replay may raise the score over the best candidate before it
+    refined_margin: float = 0.0075  # by which a replay may raise the score over the best candidate before it
     keep_candidates: bool = False  # every candidate as checkpoints/candidates/STEP.ckpt
     refuse_other_person: bool = True  # end before the first step where the source network says: somebody else
 

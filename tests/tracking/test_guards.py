@@ -53,9 +53,9 @@ def test_the_lowest_sound_score_is_chosen_and_a_margin_is_asked() -> None:
 
 def test_a_refined_expression_is_taken_where_it_is_sound_and_costs_little() -> None:
     good, better, half_taught = Verdict(-0.1, ()), Verdict(-0.2, ()), Verdict(-0.15, ())
-    refined = choose([10, 20, 40], [better, good, Verdict(-0.18, ())], SETTINGS, refined_after=20)
+    refined = choose([10, 20, 40], [better, good, Verdict(-0.195, ())], SETTINGS, refined_after=20)
     assert refined.step == 40
-    assert "refined by replay, score -0.180; the best before it, -0.200, at step 10" in refined.reason
+    assert "refined by replay, score -0.195; the best before it, -0.200, at step 10" in refined.reason
     worse = choose([10, 20, 40], [better, good, half_taught], SETTINGS, refined_after=20)
     assert worse.step == 10 and "the refined expression scores -0.150" in worse.reason
     rejected = choose([10, 20, 40], [better, good, Verdict(-0.3, ("damped",))], SETTINGS, refined_after=20)
