@@ -3,6 +3,7 @@
 - ``appearance``: the deep appearance model from lab captures -> the decoder
 - ``pretraining``: the encoder from lab captures, the decoder frozen -> the source
 - ``adaptation``: the encoder on a clip without labels, the decoder frozen -> adapted
+- ``replaying``: what the adaptation learns from replayed views of the clip, after the clip itself
 - ``clip_labels``: the truth of a clip as supervision, for the adaptation's supervised rivals
 - ``schedule``: the one learning-rate schedule
 

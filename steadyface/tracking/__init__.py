@@ -26,6 +26,7 @@ Map:
     held_out       the frames that no training window holds
     premise        how well the premise of adaptation holds over a clip: pairs kept, summed up, the worst stretch
     clip_evidence  textures unwrapped under given states, and what the source remembers
+    replay         other expressions rendered into a clip's frames, whose truth is exact
     overlay        the tracked face drawn over the frame
     heat_map       a number at each vertex as colour on the head
 """
