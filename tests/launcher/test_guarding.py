@@ -96,7 +96,7 @@ def test_another_person_is_refused_at_the_command_line_and_the_source_stays(trai
         for shift in range(12):
             writer.write(np.ascontiguousarray(wall[:, 3 * shift : 3 * shift + 120]))
     words = ["run", SMOKE, f"source={source}", f"lab.folder={studio}/lab", "variants={}", "wandb.mode=disabled",
-             f"clips.clips=[{clip}]", "evaluation.held_out_clip="]  # fmt: skip
+             "adaptation.guard.refuse_other_person=true", f"clips.clips=[{clip}]", "evaluation.held_out_clip="]  # fmt: skip
     err = io.StringIO()
     with contextlib.chdir(tmp_path), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
         code = main(words)
