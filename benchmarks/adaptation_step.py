@@ -2,9 +2,9 @@
 
     python benchmarks/adaptation_step.py
 
-One thread, CPU time, the two sides alternately in one process. The peers are the plain layers of MobileNetV2 with
-their batch norms, the contrast normalisation whose gradient goes back through every running sum, and the registration
-that works out every offset's whole softmax. Answers must be the same up to rounding, or it ends with an error.
+One thread, CPU time, the two sides alternately in one process. The peers are the contrast
+normalisation whose gradient goes back through every running sum, and the registration that works out every offset's
+whole softmax. Answers must be the same up to rounding, or it ends with an error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -21,40 +21,12 @@ from torch.nn.functional import avg_pool2d, pad
 from launcher.memory import keep_freed_memory
 from steadyface.geometry.contrast import normalise_contrast
 from steadyface.losses.registration import correlation_volume, look_up, register
-from steadyface.networks.point_network import PointNetwork, read_points
 from steadyface.randomness import drawing
 
-WINDOWS, LAB_VIEWS, CROP, TEXELS = 6, 8, 128, 128
+WINDOWS, TEXELS = 6, 128
 REACH, RADIUS, TEMPERATURE = 3, 3, 0.04
 
 Answer = tuple[Tensor, ...]
-
-
-def plain_points(network: PointNetwork, image: Tensor) -> Answer:
-    """The network by calling its layers."""
-    quarter = network.to_quarter((image - network.image_mean) / network.image_std)
-    eighth = network.to_eighth(quarter)
-    sixteenth = network.to_sixteenth(eighth)
-
-    def double(features: Tensor) -> Tensor:
-        return torch.nn.functional.interpolate(features, scale_factor=2, mode="nearest")
-
-    wide = network.at_eighth(eighth) + double(network.from_sixteenth(network.at_sixteenth(sixteenth)))
-    features = network.refine(network.at_quarter(quarter) + double(network.from_eighth(wide)))
-    found = read_points(network.to_heat(features), network.to_doubt(features))
-    return found.pixels, found.doubt_px
-
-
-def points_and_gradients(network: PointNetwork, images: Iterable[Tensor], plain: bool) -> Answer:
-    """What clip frames and lab views of one step cost: forward, and backward to the parameters that learn."""
-    network.zero_grad(set_to_none=True)
-    found = []
-    for image in images:
-        pixels, doubt = plain_points(network, image) if plain else network(image)[:2]
-        (pixels.square().mean() + doubt.mean()).backward()
-        found.append(pixels.detach())
-    gradient = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
-    return (*found, gradient / gradient.norm())
 
 
 def plain_box_sum(values: Tensor, radius: int) -> Tensor:
@@ -128,8 +100,6 @@ def main() -> None:
     keep_freed_memory()
     frames = 2 * WINDOWS
     with drawing(0, "benchmark"):
-        network = PointNetwork(16, 96)
-        images = [torch.rand(count, 3, CROP, CROP) for count in (frames, LAB_VIEWS)]
         texture = torch.rand(frames, 3, TEXELS, TEXELS)
         smooth = avg_pool2d(torch.rand(frames, 3, TEXELS // 2 + 4, TEXELS // 2 + 4), 5, 1)
     mask = torch.zeros(frames, 1, TEXELS, TEXELS)
@@ -138,10 +108,6 @@ def main() -> None:
     observed = normalise_contrast(smooth, small)
     model = observed.roll((1, 2), (2, 3))
     parts: dict[str, tuple[Callable[[], Answer], Callable[[], Answer], float]] = {
-        "point network": (
-            lambda: points_and_gradients(network, images, plain=False),
-            lambda: points_and_gradients(network, images, plain=True), 1e-3,
-        ),
         "contrast": (
             lambda: contrast_and_gradient(texture, mask, plain=False),
             lambda: contrast_and_gradient(texture, mask, plain=True), 1e-3,
@@ -151,7 +117,7 @@ def main() -> None:
             lambda: plain_register(observed, model, small), 1e-4,
         ),
     }  # fmt: skip
-    print(f"{frames} clip frames, {LAB_VIEWS} lab views, crops of {CROP} px, {TEXELS} texels, one thread, CPU time")
+    print(f"{frames} clip frames, {TEXELS} texels, one thread, CPU time")
     print(f"  {'':14} {'ours ms':>9} {'peer ms':>9} {'ratio':>7} {'apart':>9}")
     for name, (ours, peer, most) in parts.items():
         mine, other, ratio, apart = compare(ours, peer, rounds)

@@ -10,7 +10,6 @@
   ``head_points``) first, then the expression from the texture unwrapped under that pose
 - ``i2znet``: the published one, a regression from an image classifier's features (``perceptual``,
   ``imagenet``) and a stacked ``hourglass``
-- ``folded_norm``: convolutions with the frozen batch norm behind them in one
 - ``blocks``: the convolutions that most of them are made of
 - ``checkpoints``: networks to and from a stage's checkpoint file
 """

@@ -25,7 +25,8 @@ from steadyface.networks.checkpoints import load_networks
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = str(ROOT / "experiments" / "smoke.yaml")
-CHOOSES = ["adaptation.guard.select=true", "adaptation.guard.every_steps=2", "adaptation.guard.keep_candidates=true"]
+CHOOSES = ["adaptation.guard.select=true", "adaptation.guard.every_steps=2", "adaptation.guard.keep_candidates=true",
+           "adaptation.replay.steps=2", "adaptation.replay.views=4", "adaptation.replay.batch=2"]  # fmt: skip
 PLAIN = "adaptation.guard.select=false"
 
 pytestmark = pytest.mark.timeout(300)
@@ -96,7 +97,8 @@ def test_another_person_is_refused_at_the_command_line_and_the_source_stays(trai
         for shift in range(12):
             writer.write(np.ascontiguousarray(wall[:, 3 * shift : 3 * shift + 120]))
     words = ["run", SMOKE, f"source={source}", f"lab.folder={studio}/lab", "variants={}", "wandb.mode=disabled",
-             "adaptation.guard.refuse_other_person=true", f"clips.clips=[{clip}]", "evaluation.held_out_clip="]  # fmt: skip
+             "adaptation.guard.refuse_other_person=true", f"clips.clips=[{clip}]",
+             "evaluation.held_out_clip="]  # fmt: skip
     err = io.StringIO()
     with contextlib.chdir(tmp_path), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
         code = main(words)

@@ -100,7 +100,7 @@ def test_other_objectives_run(
     module = WildAdaptation(settings_of(**weights), str(source))
     monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
     batch = next(iter(small_clip(person).train_dataloader()))[0]["clip"]
-    losses = module._clip_losses(batch)
+    losses = module._clip_losses(batch)[0]
     assert set(losses) >= {name for name, weight in weights.items() if weight > 0}
     assert not set(losses) & {name for name, weight in weights.items() if weight == 0}
     name = next(iter(weights))

@@ -60,7 +60,7 @@ def whole_clip(person, small_clip):
 
 def first_batch(module: WildAdaptation, monkeypatch: pytest.MonkeyPatch, batch: ClipBatch) -> dict[str, torch.Tensor]:
     monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
-    return module._clip_losses(batch)
+    return module._clip_losses(batch)[0]
 
 
 def gaps(person, small_clip) -> ClipBatch:
