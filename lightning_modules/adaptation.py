@@ -137,8 +137,9 @@ class WildAdaptation(pl.LightningModule):
                 for batch in source.instants()
             ]
             self._replayer = Replayer(self.statistics, self.face_model, self.evidence, torch.cat(latents))
-            frames = source.val_dataloader().of_all_ranks()
-            self._teacher = ReplayTeacher(self.settings.replay, self.settings.seed, self._replayer, frames)
+            if self.settings.replay.steps:
+                frames = source.val_dataloader().of_all_ranks()
+                self._teacher = ReplayTeacher(self.settings.replay, self.settings.seed, self._replayer, frames)
         if stage == "fit" and source is not None and self._truths:
             frames = source.val_dataloader().of_all_ranks()
             count = self.settings.labelled_frames
@@ -146,7 +147,7 @@ class WildAdaptation(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         settings, losses = self.settings, {}
-        if self.global_step >= settings.steps and self._teacher is not None:
+        if self._refines() and self._teacher is not None:
             return self._replay_step(self._teacher, batch["lab"])
         if settings.weights.look_at_clip:
             found, looks = self._clip_losses(batch["clip"])
@@ -180,9 +181,13 @@ class WildAdaptation(pl.LightningModule):
         share = self.settings.replay.batch / (self.settings.replay.batch + len(batch.image))
         return share * replayed + (1.0 - share) * rehearsed
 
+    def _refines(self) -> bool:
+        """Whether this step is one of those after the clip's own."""
+        return self.settings.replay.steps > 0 and self.global_step >= self.settings.steps
+
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """The clip teaches pose and expression, the replay only the refinement: what is not taught has no gradient."""
-        replays = self.global_step >= self.settings.steps
+        replays = self._refines()
         for name, group in self._trained.items():
             if (name == "refinement") != replays:
                 for parameter in group:
@@ -247,7 +252,7 @@ class WildAdaptation(pl.LightningModule):
         Not after the batch: callbacks write their checkpoints before a module's own hook runs.
         """
         super().optimizer_step(*arguments, **options)
-        replays = self.global_step >= self.settings.steps
+        replays = self._refines()
         step = self.global_step - (self.settings.steps if replays else 0)
         decay = min(self.settings.averaging, step / (step + 10.0))
         taught = {id(parameter) for name, group in self._trained.items() for parameter in group

@@ -38,7 +38,7 @@ class ReplaySettings:
     steps: int = 0  # optimiser steps after the clip's own, for the refinement of the expression
     views: int = 960  # views that are rendered: with few, what is learned holds for them alone
     batch: int = 16  # of them a step
-    learning_rate: float = 7.0e-4  # Adam's, at its highest; at three times that the refinement learns nothing
+    learning_rate: float = 7.0e-4  # Adam's, at its highest; at three times that it learns less, at six times nothing
     latent_weight: float = 0.1  # per deviation of the lab, beside the mesh
     detail_weight: float = 4.0  # of lips and lids against the other vertices
     noise: float = 0.02  # of the camera, at most
