@@ -12,6 +12,7 @@ from launcher.baselines import BASELINES, check_baselines
 from launcher.outcome import ADAPTED
 from launcher.settings import STUDIO, Experiment, source_settings, variant_settings, variant_source
 from lightning_modules.adaptation import check_parts
+from lightning_modules.expression_lessons import check_expression
 from lightning_modules.pretraining import PretrainingSettings
 from steadyface.capture.degradation import parse_degradations
 from steadyface.errors import InputError
@@ -119,6 +120,10 @@ def check_pretraining(experiment: Experiment, section: str, settings: Pretrainin
                     settings.view_consistency, "set lab.views_per_instant=2")  # fmt: skip
     if settings.network == "i2znet":
         yield from check_i2znet(settings.i2znet, f"{section}.i2znet")
+        if settings.expression.steps > 0:
+            yield fault(f"{section}.expression.steps", "0 for a network that sees no texture",
+                        settings.expression.steps, "write 0, or network=texture_space")  # fmt: skip
+    yield from check_expression(settings.expression, f"{section}.expression")
     yield from check_sizes(f"{section}.{name}", asdict(sizes))
 
 

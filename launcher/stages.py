@@ -88,7 +88,7 @@ class StageRunner:
             prepare_process(self.experiment.trainer, settings.seed)
             module = LabPretraining(settings, str(decoder))
             self._check_capture(module.statistics, decoder)
-            self._train(module, self.lab, settings.steps, folder, record, [VertexError()])
+            self._train(module, self.lab, settings.all_steps, folder, record, [VertexError()])
 
         return execute(stage, self._runs, self.experiment.name, self._resolved, work)
 

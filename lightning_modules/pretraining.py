@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
-from lightning_modules.schedule import cosine_schedule
+from lightning_modules.expression_lessons import ExpressionLessons, ExpressionSettings
+from lightning_modules.schedule import cosine_schedule, schedule_one_after_the_other
 from steadyface.capture.phone_augmentation import PhoneAugmentation, PhoneView
 from steadyface.geometry.cameras import project, transform
 from steadyface.geometry.normals import vertex_normals
@@ -20,9 +22,10 @@ from steadyface.networks.encoders import Encoder, build_encoder
 from steadyface.networks.face_model import FaceModel
 from steadyface.networks.i2znet import I2ZNetSettings
 from steadyface.networks.point_network import FoundPoints
-from steadyface.networks.state_encoder import StateEncoderSettings
+from steadyface.networks.state_encoder import StateEncoder, StateEncoderSettings
 from steadyface.processes import batch_number, of_all_processes
 from steadyface.randomness import drawing
+from steadyface.tracking.lab_replay import LabReplayer
 from steadyface.tracking.residual import texture_residuals
 from steadyface.types import FaceState, LabBatch, SubjectStatistics, to_device
 
@@ -43,9 +46,15 @@ class PretrainingSettings:
     detail_weight: float = 4.0  # of lips and lids against the other vertices
     own_pose_after: float = 0.5  # share of the steps after which textures are unwrapped under the own pose only
     relit: float = 0.8  # share of the lab views that are relit by a key light
+    expression: ExpressionSettings = field(default_factory=ExpressionSettings)
     seed: int = 0  # of weights and draws
     encoder: StateEncoderSettings = field(default_factory=StateEncoderSettings)
     i2znet: I2ZNetSettings = field(default_factory=I2ZNetSettings)
+
+    @property
+    def all_steps(self) -> int:
+        """The steps of the whole encoder, and those of the expression network after them."""
+        return self.steps + self.expression.steps
 
 
 class LabWeights(Protocol):
@@ -136,16 +145,22 @@ class LabPretraining(pl.LightningModule):
         self.augment = PhoneAugmentation(self.encoder.image_size, settings.relit)
         self.supervision = LabSupervision(self.statistics, settings)
         self._residuals: list[Tensor] = []
+        self._lessons: ExpressionLessons | None = None
 
     def setup(self, stage: str) -> None:
         """Measure the latent and the view directions over the lab, in the frozen face model."""
         source = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and source is not None:
-            self.measure_lab(source.instants())
+            latents = self.measure_lab(source.instants())
+            if self.settings.expression.steps:
+                replayer = LabReplayer(self.statistics, self.face_model, latents)
+                self._lessons = ExpressionLessons(
+                    self.settings.expression, self.settings.seed, source, replayer, self.augment
+                )
 
     @torch.no_grad()
-    def measure_lab(self, instants: Any) -> None:
-        """Set the latent's statistics and the cone of view directions from batches of the lab."""
+    def measure_lab(self, instants: Any) -> Tensor:
+        """Set the latent's statistics and the cone of view directions from batches of the lab; its latents (F, Z)."""
         model = self.face_model
         latents, views, meshes = [], [], []
         for batch in instants:
@@ -161,8 +176,11 @@ class LabPretraining(pl.LightningModule):
         lab = torch.cat(meshes)
         still, moving = point_candidates(lab, self.statistics.faces, model.view_centre)
         self.encoder.choose(self.statistics.vertex_mean, lab, model.whiten(latent), still, moving)
+        return latent
 
     def training_step(self, batch: LabBatch, batch_index: int) -> Tensor:
+        if self._learns_expression():
+            return self._expression_step()
         with drawing(self.settings.seed, "view", self.global_step, self.global_rank):
             view = self.augment(batch)
             if self.global_step < self.encoder.landmark_share * self.settings.steps:
@@ -172,11 +190,45 @@ class LabPretraining(pl.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in losses.items()})
         return torch.stack(list(losses.values())).sum()
 
+    def _learns_expression(self) -> bool:
+        """Whether this step is one of those after the points' own."""
+        return self._lessons is not None and self.global_step >= self.settings.steps
+
+    def _expression_step(self) -> Tensor:
+        assert self._lessons is not None  # since there are such steps
+        step = self.global_step - self.settings.steps
+        loss = self._lessons.loss(cast(StateEncoder, self.encoder), step, self.global_rank)
+        self.log("train/expression", loss)
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """What a step does not teach has no gradient."""
+        if self._lessons is None:
+            return
+        learns = self._learns_expression()
+        for name, group in self._groups().items():
+            if (name == "expression") != learns:
+                for parameter in group:
+                    parameter.grad = None
+        if learns:
+            torch.nn.utils.clip_grad_norm_(self._groups()["expression"], 1.0)
+
+    def _groups(self) -> dict[str, list[Parameter]]:
+        """The expression network's parameters, where it learns by itself, and all others."""
+        if not self.settings.expression.steps:
+            return {"whole": list(self.encoder.parameters())}
+        own = list(cast(StateEncoder, self.encoder).expression_network.parameters())
+        apart = {id(parameter) for parameter in own}
+        return {"whole": [one for one in self.encoder.parameters() if id(one) not in apart], "expression": own}
+
     def _losses(self, batch: LabBatch, view: PhoneView) -> dict[str, Tensor]:
         """Weighted losses of the whole encoder, by name."""
         model, settings = self.face_model, self.settings
         own_share = self.global_step / max(1.0, settings.own_pose_after * settings.steps)
-        state, points, earlier = self.encoder.predict_in_lab(view, own_share)
+        if settings.expression.steps:
+            state, points, earlier = cast(StateEncoder, self.encoder).predict_by_points(view.image, view.intrinsics)
+        else:
+            state, points, earlier = self.encoder.predict_in_lab(view, own_share)
         with torch.no_grad():
             target = model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
         losses = self.supervision.losses(model, batch, view, state, target)
@@ -215,8 +267,16 @@ class LabPretraining(pl.LightningModule):
         self._residuals.clear()
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.encoder.parameters(), self.settings.learning_rate, weight_decay=1e-2)
-        return cosine_schedule(optimizer, self.settings.steps, warmup=min(100, self.settings.steps))
+        settings, groups = self.settings, self._groups()
+        if "expression" not in groups:
+            optimizer = torch.optim.AdamW(groups["whole"], settings.learning_rate, weight_decay=1e-2)
+            return cosine_schedule(optimizer, settings.steps, warmup=min(100, settings.steps))
+        rates = (settings.learning_rate, settings.expression.learning_rate)
+        optimizer = torch.optim.AdamW(
+            [{"params": group, "lr": rate} for group, rate in zip(groups.values(), rates, strict=True)],
+            weight_decay=1e-2,
+        )
+        return schedule_one_after_the_other(optimizer, (settings.steps, settings.expression.steps), (100, 50))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["networks"] = describe_networks(self.statistics, self.face_model, self.encoder)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lightning_modules.clip_labels import spread_evenly
+from lightning_modules.schedule import cosine_factor
 from steadyface.capture.phone_augmentation import PhoneView
 from steadyface.losses.supervised import geometry_error, latent_error
 from steadyface.networks.face_model import FaceModel
@@ -143,15 +144,9 @@ def replay_schedule(clip_steps: int, replay_steps: int, warmup: int = 20) -> tup
     (1.0, 0.0, 0.0, 1.0)
     """
 
-    def factor(step: int, steps: int) -> float:
-        first = min(warmup, steps)
-        if not 0 <= step < steps:
-            return 0.0
-        if step < first:
-            return (step + 1) / first
-        return 0.5 * (1.0 + math.cos(math.pi * (step - first) / max(1, steps - first)))
-
-    return lambda step: factor(step, clip_steps), lambda step: factor(step - clip_steps, replay_steps)
+    clip = partial(cosine_factor, steps=clip_steps, warmup=min(warmup, clip_steps))
+    replay = partial(cosine_factor, steps=replay_steps, warmup=min(warmup, replay_steps))
+    return clip, lambda step: replay(step - clip_steps)
 
 
 def vertex_weight(statistics: SubjectStatistics, face_model: FaceModel, detail: float) -> Tensor:

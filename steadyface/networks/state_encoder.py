@@ -19,6 +19,7 @@ from steadyface.capture.phone_augmentation import PhoneView
 from steadyface.geometry.cameras import transform
 from steadyface.geometry.contrast import normalise_contrast
 from steadyface.geometry.normals import vertex_normals
+from steadyface.geometry.state_from_points import PointState
 from steadyface.geometry.texture_space import TexelMap, unwrap
 from steadyface.networks.blocks import convolution_stack, parameters_of
 from steadyface.networks.encoder import Encoder, Prediction
@@ -102,6 +103,17 @@ class StateEncoder(Encoder):
             first.coefficients, image, intrinsics, first.rotation.detach(), first.translation.detach(), refinement
         )
         return Prediction(FaceState(latent, first.rotation, first.translation), found)
+
+    def predict_by_points(self, image: Tensor, intrinsics: Tensor) -> Prediction:
+        """What the points say, without the texture: as ``predict`` while the expression network says nothing."""
+        found = self.point_network(image)
+        solved = self.head_points.solve(found, intrinsics)
+        latent = self.latent_mean + self.latent_std * solved.coefficients
+        return Prediction(FaceState(latent, solved.rotation, solved.translation), found)
+
+    def solve_points(self, image: Tensor, intrinsics: Tensor) -> PointState:
+        """The state that fits the points found in B crops."""
+        return self.head_points.solve(self.point_network(image), intrinsics)
 
     def predict_in_lab(self, view: PhoneView, own_share: float) -> Prediction:
         """The texture is unwrapped under the own pose in a share of the views, else under the true one, disturbed."""

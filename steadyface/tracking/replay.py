@@ -92,20 +92,23 @@ class Replayer:
         model, state, intrinsics = self.face_model, look.state, look.intrinsics
         radius = int(torch.randint(4, 11, (1,)))  # how fine the light is taken: what is right for a frame is not known
         light = light_map(look.observed, look.model, look.mask, radius)
-        latent = self.draw_latents(state.latent)
+        latent = draw_latents(model, self.lab_latents, state.latent)
         rotation, translation = move_a_little(state, intrinsics, look.image.shape[-1])
         vertices, texture = model.decode(latent, model.clamp_view(view_direction(rotation, translation)))
         placed = transform(vertices, rotation, translation)
         drawn = draw_face(look.image[0], placed[0], (texture * light)[0], intrinsics[0], self.statistics)
         return Replayed(PhoneView(drawn[None], intrinsics, rotation, translation), vertices, latent)
 
-    def draw_latents(self, latent: Tensor) -> Tensor:
-        """Other expressions than (B, Z): half of them the lab's, half the own one changed by a change of the lab's."""
-        lab, count = self.lab_latents.to(latent.device), len(latent)
-        one, other = (torch.randint(0, len(lab), (count,)) for _ in range(2))
-        changed = torch.where((torch.rand(count, 1) < 0.5).to(latent.device), lab[one], latent + lab[one] - lab[other])
-        model = self.face_model
-        return model.latent_mean + model.latent_std * model.whiten(changed).clamp(-FARTHEST, FARTHEST)
+
+def draw_latents(face_model: FaceModel, lab_latents: Tensor, latent: Tensor, in_lab: float = 0.5) -> Tensor:
+    """Other expressions than (B, Z): a share of them the lab's (F, Z), the others the own one changed by a change of
+    the lab's; none beyond `FARTHEST`. Draws from torch's global generator."""
+    lab, count = lab_latents.to(latent.device), len(latent)
+    one, other = (torch.randint(0, len(lab), (count,)) for _ in range(2))
+    taken = (torch.rand(count, 1) < in_lab).to(latent.device)
+    changed = torch.where(taken, lab[one], latent + lab[one] - lab[other])
+    deviations = face_model.whiten(changed).clamp(-FARTHEST, FARTHEST)
+    return face_model.latent_mean + face_model.latent_std * deviations
 
 
 def looks_at(images: Tensor, seen: Observation) -> list[Look]:
@@ -173,18 +176,34 @@ def draw_face(
         (3, S, S) sRGB in [0, 1].
     """
     size = image.shape[-1] * SUPERSAMPLED
+    behind = interpolate(rgb_to_linear_rgb(image[None]), scale_factor=SUPERSAMPLED, mode="bilinear")[0].flatten(1)
+    covered, listed = supersample(vertices_camera, topology.faces, intrinsics, image.shape[-1])
+    drawn = behind.index_copy(1, covered, render_texture(listed, topology, texture)[0, :, 0])
+    return linear_rgb_to_rgb(avg_pool2d(drawn.view(1, 3, size, size), SUPERSAMPLED).clamp(0.0, 1.0))[0]
+
+
+def supersample(vertices_camera: Tensor, faces: Tensor, intrinsics: Tensor, size: int) -> tuple[Tensor, Fragments]:
+    """The rays that meet a mesh, `SUPERSAMPLED` a pixel and axis.
+
+    Args:
+        vertices_camera: (N, 3) mm.
+        faces: (F, 3) long.
+        intrinsics: (3, 3) of the picture.
+        size: its side, pixels.
+
+    Returns:
+        their places (P,) long in the finer picture's rows, and what they see, as a picture of 1 x P.
+    """
     finer = intrinsics.clone()
     finer[:2] *= SUPERSAMPLED
     finer[:2, 2] += (SUPERSAMPLED - 1) / 2
-    behind = interpolate(rgb_to_linear_rgb(image[None]), scale_factor=SUPERSAMPLED, mode="bilinear")[0].flatten(1)
-    found = rasterize_front(vertices_camera, topology.faces, finer, size, size)
+    found = rasterize_front(vertices_camera, faces, finer, size * SUPERSAMPLED, size * SUPERSAMPLED)
     covered = torch.nonzero(found.triangle.flatten() >= 0)[:, 0]
     listed = Fragments(
         found.triangle.view(-1)[covered].view(1, 1, -1), found.barycentric.view(-1, 3)[covered].view(1, 1, -1, 3),
         found.depth.view(-1)[covered].view(1, 1, -1),
     )
-    drawn = behind.index_copy(1, covered, render_texture(listed, topology, texture)[0, :, 0])
-    return linear_rgb_to_rgb(avg_pool2d(drawn.view(1, 3, size, size), SUPERSAMPLED).clamp(0.0, 1.0))[0]
+    return covered, listed
 
 
 def as_filmed(images: Tensor, noise: float) -> Tensor:
