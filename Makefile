@@ -78,9 +78,11 @@ results: $(STAMP)  ## objectives, baselines, oracles on three subjects; encoders
 	$(BIN)/steadyface run experiments/results/encoder.yaml size=demo name=results_encoder
 	$(BIN)/steadyface results runs/results_encoder --out docs/results-encoder.md --made-by "make results"
 
-# Hours, like the results, which it takes its source networks from. Two of them with different files may share the runs.
+# Hours. The demo for each subject gives the source networks. Two `stress` with different files may share the runs.
 stress: $(STAMP)  ## fourteen conditions that break the premise, on three subjects; docs/stress.md; takes hours
-	$(BIN)/steadyface stress experiments/stress --sources $(SUBJECTS:%=runs/results_%) --runs runs/stress --out docs/stress.md
+	set -e; for subject in $(SUBJECTS); do \
+		$(BIN)/steadyface run experiments/demo.yaml studio.identity_seed=$$subject name=person_$$subject 'variants={}'; done
+	$(BIN)/steadyface stress experiments/stress --sources $(SUBJECTS:%=runs/person_%) --runs runs/stress --out docs/stress.md
 
 # --no-deps: MediaPipe's own bounds ask for a protobuf older than W&B takes; this set was run together.
 detector: $(DETECTOR_STAMP)  ## optional: MediaPipe, which tells several faces apart and is a peer to compare with

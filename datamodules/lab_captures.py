@@ -155,10 +155,10 @@ class LabCaptures(pl.LightningDataModule):
             )
         return loader
 
-    def training_view(self, number: int) -> LabBatch:
-        """One of the views that are trained on, by a number from 0; behind the last one it starts again."""
+    def training_views(self, numbers: Tensor) -> LabBatch:
+        """The views that are trained on, by numbers (B,) from 0; behind the last one it starts again."""
         chosen = self._split(True)
-        return self._batch(chosen[number % len(chosen)].unsqueeze(0))
+        return self._batch(chosen[numbers % len(chosen)])
 
     def val_dataloader(self) -> OrderedBatches[LabBatch] | list[LabBatch]:
         """Views held out by segment AND camera, in order; an empty list where there is none."""

@@ -120,9 +120,6 @@ def check_pretraining(experiment: Experiment, section: str, settings: Pretrainin
                     settings.view_consistency, "set lab.views_per_instant=2")  # fmt: skip
     if settings.network == "i2znet":
         yield from check_i2znet(settings.i2znet, f"{section}.i2znet")
-        if settings.expression.steps > 0:
-            yield fault(f"{section}.expression.steps", "0 for a network that sees no texture",
-                        settings.expression.steps, "write 0, or network=texture_space")  # fmt: skip
     yield from check_expression(settings.expression, f"{section}.expression")
     yield from check_sizes(f"{section}.{name}", asdict(sizes))
 

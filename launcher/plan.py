@@ -185,7 +185,7 @@ def machine_settings(experiment: Experiment) -> dict[str, Any]:
 def network_settings(settings: PretrainingSettings) -> dict[str, Any]:
     """The pretraining's section without the sizes of the network that it does not train, or lessons of no steps."""
     other = {"texture_space": "i2znet", "i2znet": "encoder"}.get(settings.network)
-    left_out = {other, None if settings.expression.steps else "expression"}
+    left_out = {other, None if settings.expression_steps else "expression"}
     return without_later({key: value for key, value in asdict(settings).items() if key not in left_out})
 
 

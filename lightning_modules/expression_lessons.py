@@ -25,6 +25,9 @@ from steadyface.types import LabBatch
 OWN_POSE = 0.6
 """Share of the views that are unwrapped under the pose that the encoder finds; the others near the true one."""
 
+TOGETHER = 8
+"""Views that are drawn in one go, always the same ones: a view must not depend on what else was asked for."""
+
 
 @dataclass
 class ExpressionSettings:
@@ -53,8 +56,8 @@ def check_expression(settings: ExpressionSettings, section: str) -> Iterator[Inp
 class TrainingViews(Protocol):
     """The views of a capture that are trained on, by number."""
 
-    def training_view(self, number: int) -> LabBatch:
-        """One view, of a number from 0; behind the last one it starts again."""
+    def training_views(self, numbers: Tensor) -> LabBatch:
+        """Views of numbers (B,) from 0; behind the last one it starts again."""
 
 
 class Lesson(NamedTuple):
@@ -111,26 +114,32 @@ class ExpressionLessons:
         return Lesson(*(torch.stack(part).to(device).float() for part in zip(*lessons, strict=True)))
 
     def _lesson(self, encoder: StateEncoder, number: int) -> Lesson:
-        """The view of a number, drawn when it is first asked for and alone: it must not depend on what else was."""
+        """The view of a number, drawn with its neighbours when the first of them is asked for."""
         if number not in self._kept:
-            with drawing(self._seed, "lesson", number):
-                self._kept[number] = self._draw(encoder, number)
+            first = number - number % TOGETHER
+            numbers = range(first, min(first + TOGETHER, self.settings.views))
+            with drawing(self._seed, "lesson", first):
+                drawn = self._draw(encoder, torch.tensor(numbers))
+            self._kept.update(
+                (one, Lesson(*(part[row] for part in drawn))) for row, one in enumerate(numbers)
+            )  # fmt: skip
         return self._kept[number]
 
     @torch.no_grad()
-    def _draw(self, encoder: StateEncoder, number: int) -> Lesson:
-        device = encoder.latent_mean.device
-        batch = LabBatch(*(part.to(device) for part in self._views.training_view(number)))
-        if float(torch.rand(())) < self.settings.replayed:
-            batch, latent = self._replayer.replay(batch)
-        else:
-            latent = self._model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
+    def _draw(self, encoder: StateEncoder, numbers: Tensor) -> Lesson:
+        device, count = encoder.latent_mean.device, len(numbers)
+        batch = LabBatch(*(part.to(device) for part in self._views.training_views(numbers)))
+        latent = self._model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
+        rows = torch.nonzero(torch.rand(count) < self.settings.replayed)[:, 0].to(device)
+        if len(rows):
+            played, others = self._replayer.replay(LabBatch(*(part[rows] for part in batch)))
+            batch = LabBatch(*(part.index_copy(0, rows, new) for part, new in zip(batch, played, strict=True)))
+            latent = latent.index_copy(0, rows, others)
         view = self._augment(batch)
-        solved = encoder.solve_points(view.image, view.intrinsics)
-        rotation, translation = solved.rotation, solved.translation
-        if float(torch.rand(())) >= OWN_POSE:
-            rotation, translation = disturb_pose(view)
+        solved, own = encoder.solve_points(view.image, view.intrinsics), (torch.rand(count, 1) < OWN_POSE).to(device)
+        near_rotation, near_translation = disturb_pose(view)
+        rotation = torch.where(own.unsqueeze(-1), solved.rotation, near_rotation)
+        translation = torch.where(own, solved.translation, near_translation)
         texture = encoder.unwrap_mean_face(view.image, view.intrinsics, rotation, translation)
         moved = batch.vertices - self._replayer.statistics.vertex_mean.to(device)
-        lesson = Lesson(texture.half(), solved.coefficients, latent, moved.half())
-        return Lesson(*(part[0].cpu() for part in lesson))
+        return Lesson(*(part.cpu() for part in (texture.half(), solved.coefficients, latent, moved.half())))

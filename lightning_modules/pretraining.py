@@ -46,7 +46,7 @@ class PretrainingSettings:
     detail_weight: float = 4.0  # of lips and lids against the other vertices
     own_pose_after: float = 0.5  # share of the steps after which textures are unwrapped under the own pose only
     relit: float = 0.8  # share of the lab views that are relit by a key light
-    expression: ExpressionSettings = field(default_factory=ExpressionSettings)
+    expression: ExpressionSettings = field(default_factory=ExpressionSettings)  # of texture_space alone
     seed: int = 0  # of weights and draws
     encoder: StateEncoderSettings = field(default_factory=StateEncoderSettings)
     i2znet: I2ZNetSettings = field(default_factory=I2ZNetSettings)
@@ -54,7 +54,12 @@ class PretrainingSettings:
     @property
     def all_steps(self) -> int:
         """The steps of the whole encoder, and those of the expression network after them."""
-        return self.steps + self.expression.steps
+        return self.steps + self.expression_steps
+
+    @property
+    def expression_steps(self) -> int:
+        """Of the expression network by itself; none where the network has none."""
+        return self.expression.steps if self.network == "texture_space" else 0
 
 
 class LabWeights(Protocol):
@@ -152,7 +157,7 @@ class LabPretraining(pl.LightningModule):
         source = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and source is not None:
             latents = self.measure_lab(source.instants())
-            if self.settings.expression.steps:
+            if self.settings.expression_steps:
                 replayer = LabReplayer(self.statistics, self.face_model, latents)
                 self._lessons = ExpressionLessons(
                     self.settings.expression, self.settings.seed, source, replayer, self.augment
@@ -215,7 +220,7 @@ class LabPretraining(pl.LightningModule):
 
     def _groups(self) -> dict[str, list[Parameter]]:
         """The expression network's parameters, where it learns by itself, and all others."""
-        if not self.settings.expression.steps:
+        if not self.settings.expression_steps:
             return {"whole": list(self.encoder.parameters())}
         own = list(cast(StateEncoder, self.encoder).expression_network.parameters())
         apart = {id(parameter) for parameter in own}
@@ -225,7 +230,7 @@ class LabPretraining(pl.LightningModule):
         """Weighted losses of the whole encoder, by name."""
         model, settings = self.face_model, self.settings
         own_share = self.global_step / max(1.0, settings.own_pose_after * settings.steps)
-        if settings.expression.steps:
+        if settings.expression_steps:
             state, points, earlier = cast(StateEncoder, self.encoder).predict_by_points(view.image, view.intrinsics)
         else:
             state, points, earlier = self.encoder.predict_in_lab(view, own_share)
@@ -276,7 +281,7 @@ class LabPretraining(pl.LightningModule):
             [{"params": group, "lr": rate} for group, rate in zip(groups.values(), rates, strict=True)],
             weight_decay=1e-2,
         )
-        return schedule_one_after_the_other(optimizer, (settings.steps, settings.expression.steps), (100, 50))
+        return schedule_one_after_the_other(optimizer, (settings.steps, settings.expression_steps), (100, 50))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["networks"] = describe_networks(self.statistics, self.face_model, self.encoder)

@@ -14,7 +14,7 @@ def stress_words(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sources", type=Path, nargs="+", metavar="RUN",
-        help="finished experiments with a studio, one a subject; runs/results_0 and so on by default",
+        help="finished experiments with a studio, one a subject; runs/person_0 and so on by default",
     )  # fmt: skip
     parser.add_argument(
         "--runs", type=Path, default=Path("runs/stress"), metavar="DIR", help="for the cells; runs/stress by default"
@@ -44,7 +44,7 @@ def stress(arguments: argparse.Namespace) -> None:
     if arguments.page_only:
         write_report(arguments.runs, arguments.out)
         return
-    sources = arguments.sources or sorted(Path("runs").glob("results_[0-9]"))
+    sources = arguments.sources or sorted(Path("runs").glob("person_[0-9]"))
     run_stress(
         arguments.files, arguments.runs, sources, grid=arguments.grid, world=arguments.world, page=arguments.out,
         overrides=arguments.set,
@@ -55,7 +55,7 @@ COMMANDS = (
     Command(
         "stress", stress,
         "Adapt to clips under fourteen conditions, and write where adaptation helps and where it hurts.",
-        "steadyface stress experiments/stress --sources runs/results_0 runs/results_1 runs/results_2",
+        "steadyface stress experiments/stress --sources runs/person_0 runs/person_1 runs/person_2",
         stress_words,
     ),
 )  # fmt: skip

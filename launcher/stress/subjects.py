@@ -33,7 +33,7 @@ class StressSubject:
         outcome, path = load_outcome(run), run / "experiment.yaml"
         if not path.is_file():
             raise InputError(run, "the folder of an experiment", f"one without {path.name}", "give runs/<experiment>")
-        remedy = "give a finished experiment whose lab and clips are a studio's, such as runs/results_0"
+        remedy = "give a finished experiment whose lab and clips are a studio's, such as runs/demo"
         if outcome.studio is None:
             raise InputError(run, "an experiment with a studio", "one of given clips", remedy)
         self.run, self.experiment = run, load_experiment(path)
@@ -74,7 +74,7 @@ def find_subjects(runs: Sequence[Path]) -> dict[int, StressSubject]:
         InputError: no run, one that cannot be used, or two of one person.
     """
     if not runs:
-        raise InputError("--sources", "one finished experiment or more", "none", "give runs/results_0, for example")
+        raise InputError("--sources", "one finished experiment or more", "none", "give runs/demo, for example")
     subjects: dict[int, StressSubject] = {}
     for run in runs:
         subject = StressSubject(run)

@@ -48,6 +48,8 @@ def test_sizes_of_a_network_that_is_not_trained_are_no_part_of_its_hash() -> Non
     words = ["pretraining.network=i2znet"]
     chosen, changed = make_plan(demo(*words)), make_plan(demo(*words, "pretraining.i2znet.hidden=8"))
     assert chosen.pretraining != changed.pretraining
+    lessons = make_plan(demo(*words, "pretraining.expression.steps=0"))
+    assert chosen.pretraining == lessons.pretraining != plan.pretraining
 
 
 def test_without_adaptation_only_the_sources_are_trained() -> None:
@@ -71,6 +73,7 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
     assert "one of sources (none)" in faults("variants.a={source: plain}")[0]
     assert "a new row's name" in faults("sources.adapted={relit: 0}")[0]
     assert "lab.views_per_instant=2" in faults("pretraining.view_consistency=1")[0]
+    assert "pretraining.expression.views" in faults("pretraining.expression.views=0")[0]
     assert "clips.image_size" in faults("pretraining.network=i2znet", "pretraining.i2znet.image_size=96")[0]
     (tmp_path / "a.ckpt").write_text("weights")
     given = f"source={tmp_path / 'a.ckpt'}"

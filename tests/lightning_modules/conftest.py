@@ -88,8 +88,8 @@ class SmallLab(pl.LightningDataModule):
         for index in torch.arange(FRAMES).split(4):
             yield self._pick(index)
 
-    def training_view(self, number: int) -> LabBatch:
-        return self._pick(torch.tensor([number % FRAMES]))
+    def training_views(self, numbers: Tensor) -> LabBatch:
+        return self._pick(numbers % FRAMES)
 
     def train_dataloader(self) -> Any:
         return ShuffledBatches(FRAMES, 2, self._pick, seed=1)

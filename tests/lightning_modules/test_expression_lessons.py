@@ -21,7 +21,7 @@ POINT_STEPS, EXPRESSION_STEPS = 2, 4
 
 @pytest.fixture(scope="module")
 def settings(pretraining_settings) -> PretrainingSettings:
-    expression = ExpressionSettings(steps=EXPRESSION_STEPS, batch=3, views=5)
+    expression = ExpressionSettings(steps=EXPRESSION_STEPS, batch=3, views=18)
     return replace(pretraining_settings, steps=POINT_STEPS, expression=expression)
 
 
@@ -72,11 +72,11 @@ def test_while_it_says_nothing_the_points_say_all(person, decoder: Path, whole: 
 
 @pytest.fixture
 def lessons(person, small_lab, source: Path, settings):
-    """Lessons beside the network that they teach: ten views, half of them drawn."""
+    """Lessons beside the network that they teach: twelve views, about half of them of other expressions."""
     encoder, model = (load_networks(source)[place] for place in (2, 1))
     latents = model.encode(person.lab.vertices, person.lab.average_texture, person.lab.average_mask).mean.detach()
     replayer = LabReplayer(person.statistics, model.requires_grad_(False), latents)
-    expression = replace(settings.expression, steps=60, batch=8, views=10, replayed=0.5, noise=0.0)
+    expression = replace(settings.expression, steps=60, batch=8, views=12, replayed=0.5, noise=0.0)
     augment = PhoneAugmentation(encoder.image_size)
 
     def make() -> ExpressionLessons:
@@ -89,10 +89,10 @@ def test_a_view_is_the_same_whenever_it_is_drawn(lessons) -> None:
     make, encoder = lessons
     torch.manual_seed(1)
     forth = make()
-    first = [forth._lesson(encoder, number) for number in (0, 1, 2)]
+    first = [forth._lesson(encoder, number) for number in (0, 5, 11)]
     torch.manual_seed(2)
     back = make()
-    second = [back._lesson(encoder, number) for number in (2, 1, 0)][::-1]
+    second = [back._lesson(encoder, number) for number in (11, 5, 0)][::-1]
     for one, other in zip(first, second, strict=True):
         assert all(torch.equal(part, again) for part, again in zip(one, other, strict=True))
     with torch.no_grad():

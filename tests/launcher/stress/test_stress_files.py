@@ -89,7 +89,7 @@ def test_missing_sources_worlds_and_grids_are_said(tmp_path, capsys, monkeypatch
     file = str(FOLDER / "flicker.yaml")
     for words, said in (
         (["--sources", "none"], "run the experiment to its end first"),
-        ([], "give runs/results_0"),
+        ([], "give runs/demo"),
         (["--world", "mars"], "one of studio"),
     ):
         assert main(["stress", file, *words]) == 2
