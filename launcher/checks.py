@@ -11,7 +11,7 @@ from datamodules.wild_clips import check_settings
 from launcher.baselines import BASELINES, check_baselines
 from launcher.outcome import ADAPTED
 from launcher.settings import STUDIO, Experiment, source_settings, variant_settings, variant_source
-from lightning_modules.adaptation import check_parts
+from lightning_modules.adaptation_settings import check_parts
 from lightning_modules.expression_lessons import check_expression
 from lightning_modules.pretraining import PretrainingSettings
 from steadyface.capture.degradation import parse_degradations

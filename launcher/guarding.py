@@ -22,7 +22,7 @@ from launcher.execution import is_main_process, say
 from launcher.joined_data import ClipsBesideLab
 from launcher.outcome import ADAPTED
 from launcher.runs import LAST_CHECKPOINT, write_atomically
-from lightning_modules.adaptation import AdaptationSettings
+from lightning_modules.adaptation_settings import AdaptationSettings
 from steadyface.networks.checkpoints import describe_networks
 
 SELECTION = "selection.json"

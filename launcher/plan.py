@@ -16,7 +16,7 @@ from datamodules.wild_clips import square_box
 from launcher.outcome import ADAPTED, find_checkpoint
 from launcher.runs import Stage, find_finished, fingerprint
 from launcher.settings import STUDIO, Experiment, source_settings, variant_settings, variant_source
-from lightning_modules.adaptation import AdaptationSettings
+from lightning_modules.adaptation_settings import AdaptationSettings
 from lightning_modules.pretraining import PretrainingSettings
 from steadyface.capture.adaptable import check_adaptable
 from steadyface.capture.clip_truth import truth_path
@@ -28,6 +28,7 @@ NO_RESULT = {"folder", "clips", "workers", "processes", "in_memory"}
 # Values that mean what a stage did before there was the setting: its hash stays.
 LATER_SETTINGS: dict[str, Any] = {
     "follow": False, "frames": 0, "chosen_by": "coverage", "premise_power": 0.0, "refined": False,
+    "registration_expression": 0.0,
 }  # fmt: skip
 DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
 

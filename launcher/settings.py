@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from datamodules.lab_captures import LabCapturesSettings
 from datamodules.wild_clips import WildClipsSettings
 from launcher.resolve import Layer, apply_layer
-from lightning_modules.adaptation import AdaptationSettings
+from lightning_modules.adaptation_settings import AdaptationSettings
 from lightning_modules.appearance import AppearanceSettings
 from lightning_modules.pretraining import PretrainingSettings
 from steadyface.studio.settings import StudioSettings

@@ -9,7 +9,7 @@ from typing import Any
 
 from launcher.resolve import Layer, file_layers, override_layers, resolve
 from launcher.settings import TrainerSettings, WandbSettings, changed
-from lightning_modules.adaptation import AdaptationSettings, check_parts
+from lightning_modules.adaptation_settings import AdaptationSettings, check_parts
 from steadyface.errors import InputError
 from steadyface.studio.stress_conditions import CLEAN, check_stress, find_stress
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from lightning_modules.adaptation import AdaptationSettings, WildAdaptation
+from lightning_modules.adaptation import WildAdaptation
+from lightning_modules.adaptation_settings import AdaptationSettings
 from steadyface.losses.self_supervision import SelfSupervisionWeights
 from steadyface.networks.checkpoints import load_networks
 

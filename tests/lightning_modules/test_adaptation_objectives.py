@@ -12,7 +12,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from datamodules.batches import OrderedBatches
 from datamodules.windows import find_windows
-from lightning_modules.adaptation import AdaptationSettings, WildAdaptation, check_parts
+from lightning_modules.adaptation import WildAdaptation
+from lightning_modules.adaptation_settings import AdaptationSettings, check_parts
 from lightning_modules.clip_labels import label_frames, spread_evenly
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.errors import InputError

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_modules.adaptation import AdaptationSettings, WildAdaptation
+from lightning_modules.adaptation import WildAdaptation
+from lightning_modules.adaptation_settings import AdaptationSettings
 from steadyface.losses.comparison import Comparison
 from steadyface.losses.consistency import texture_difference
 from steadyface.losses.parts import cftc

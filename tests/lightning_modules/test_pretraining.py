@@ -10,7 +10,8 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from lightning_modules.pretraining import LabPretraining, LabSupervision, point_candidates
+from lightning_modules.lab_supervision import LabSupervision
+from lightning_modules.pretraining import LabPretraining, point_candidates
 from steadyface.capture.phone_augmentation import PhoneView
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import project, transform

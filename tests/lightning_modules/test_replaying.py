@@ -9,7 +9,8 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from launcher.plan import adaptation_settings
-from lightning_modules.adaptation import AdaptationSettings, WildAdaptation
+from lightning_modules.adaptation import WildAdaptation
+from lightning_modules.adaptation_settings import AdaptationSettings
 from lightning_modules.replaying import ReplaySettings, replay_schedule, vertex_weight
 from steadyface.networks.checkpoints import load_networks
 

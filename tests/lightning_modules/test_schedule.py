@@ -49,5 +49,5 @@ def test_groups_learn_one_after_the_other() -> None:
         schedule.step()
     assert [first for first, _ in found] == [2.0 * cosine_factor(step, 6, 2) for step in range(11)]
     assert [second for _, second in found] == [0.0] * 6 + [0.125, 0.25, 0.375, 0.5, 0.0]
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match="shorter"):
         schedule_one_after_the_other(optimizer, (6, 4), (2,))

@@ -12,7 +12,8 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from callbacks.checkpoint_selection import CheckpointSelection
-from lightning_modules.adaptation import AdaptationSettings, WildAdaptation
+from lightning_modules.adaptation import WildAdaptation
+from lightning_modules.adaptation_settings import AdaptationSettings
 from steadyface.errors import InputError
 from steadyface.networks.checkpoints import load_networks
 from steadyface.tracking.adaptation_score import WatchedFrames

@@ -25,7 +25,8 @@ from launcher.metrics_file import read_metrics
 from launcher.runs import LAST_CHECKPOINT, RunRecord
 from launcher.settings import TrainerSettings, WandbSettings
 from launcher.training import prepare_process, strategy, train
-from lightning_modules.adaptation import AdaptationSettings, WildAdaptation
+from lightning_modules.adaptation import WildAdaptation
+from lightning_modules.adaptation_settings import AdaptationSettings
 from lightning_modules.appearance import AppearanceTraining
 from lightning_modules.pretraining import LabPretraining
 from steadyface.tracking.adaptation_score import WatchedFrames

@@ -21,7 +21,7 @@ from launcher.sweep.online_trial import words_of_trial
 from launcher.sweep.parameters import trial_name
 from launcher.sweep.results import read_result
 from launcher.sweep.sweep_file import read_sweep
-from lightning_modules.adaptation import AdaptationSettings
+from lightning_modules.adaptation_settings import AdaptationSettings
 from steadyface.capture.clip_truth import ClipTruth
 from steadyface.errors import InputError
 from steadyface.metrics.evaluate_track import evaluate_track
