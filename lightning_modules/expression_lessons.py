@@ -1,4 +1,4 @@
-"""The second half of a pretraining: the expression network alone learns, from the texture, what the points leave.
+"""The second half of a pretraining: a new expression network learns, from the texture, what the points leave.
 
 By then the points are found, so that a view need be drawn, looked at and unwrapped once. What is left of it is a small
 texture, of which thousands fit into memory, and a step of the small network is cheap: it takes many.
@@ -31,9 +31,9 @@ TOGETHER = 8
 
 @dataclass
 class ExpressionSettings:
-    """What the expression network learns by after the points; without such steps it learns beside them."""
+    """What a new expression network learns by after the points; without such steps the one beside them stays."""
 
-    steps: int = 0  # optimiser steps, after those of the points
+    steps: int = 0  # optimiser steps, after those of the whole encoder
     learning_rate: float = 7.0e-4  # AdamW's, at its highest; at the points' own it learns next to nothing
     batch: int = 32  # views a step
     views: int = 6400  # that are drawn: with few, it learns them by heart

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_modules.expression_lessons import ExpressionLessons, ExpressionSettings
 from lightning_modules.lab_supervision import LabSupervision
-from lightning_modules.schedule import cosine_schedule, schedule_one_after_the_other
+from lightning_modules.schedule import cosine_factor, cosine_schedule
 from steadyface.capture.phone_augmentation import PhoneAugmentation, PhoneView
 from steadyface.geometry.normals import vertex_normals
 from steadyface.losses.supervised import view_consistency
@@ -132,24 +134,32 @@ class LabPretraining(pl.LightningModule):
     def _expression_step(self) -> Tensor:
         assert self._lessons is not None  # since there are such steps
         step = self.global_step - self.settings.steps
+        if step == 0:
+            self._begin_expression()
         loss = self._lessons.loss(cast(StateEncoder, self.encoder), step, self.global_rank)
         self.log("train/expression", loss)
         return loss
 
+    def _begin_expression(self) -> None:
+        """A new expression network: the one that learned beside the points, at their rate, learns little more (loss of
+        plasticity; Ash and Adams 2020). What the optimiser remembers of the old one goes with it."""
+        encoder = cast(StateEncoder, self.encoder)
+        with drawing(self.settings.seed, "expression network"):
+            encoder.renew_expression()
+        state = self.optimizers(use_pl_optimizer=False).state  # type: ignore[union-attr]
+        for parameter in self._groups()["expression"]:
+            state.pop(parameter, None)
+
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """What a step does not teach has no gradient."""
-        if self._lessons is None:
-            return
-        learns = self._learns_expression()
-        for name, group in self._groups().items():
-            if (name == "expression") != learns:
-                for parameter in group:
-                    parameter.grad = None
-        if learns:
-            torch.nn.utils.clip_grad_norm_(self._groups()["expression"], 1.0)
+        if self._learns_expression():
+            groups = self._groups()
+            for parameter in groups["whole"]:
+                parameter.grad = None
+            torch.nn.utils.clip_grad_norm_(groups["expression"], 1.0)
 
     def _groups(self) -> dict[str, list[Parameter]]:
-        """The expression network's parameters, where it learns by itself, and all others."""
+        """The expression network's parameters, where it learns by itself afterwards, and all others."""
         if not self.settings.expression_steps:
             return {"whole": list(self.encoder.parameters())}
         own = list(cast(StateEncoder, self.encoder).expression_network.parameters())
@@ -160,10 +170,7 @@ class LabPretraining(pl.LightningModule):
         """Weighted losses of the whole encoder, by name."""
         model, settings = self.face_model, self.settings
         own_share = self.global_step / max(1.0, settings.own_pose_after * settings.steps)
-        if settings.expression_steps:
-            state, points, earlier = cast(StateEncoder, self.encoder).predict_by_points(view.image, view.intrinsics)
-        else:
-            state, points, earlier = self.encoder.predict_in_lab(view, own_share)
+        state, points, earlier = self.encoder.predict_in_lab(view, own_share)
         with torch.no_grad():
             target = model.encode(batch.vertices, batch.average_texture, batch.average_mask).mean
         losses = self.supervision.losses(model, batch, view, state, target)
@@ -206,12 +213,19 @@ class LabPretraining(pl.LightningModule):
         if "expression" not in groups:
             optimizer = torch.optim.AdamW(groups["whole"], settings.learning_rate, weight_decay=1e-2)
             return cosine_schedule(optimizer, settings.steps, warmup=min(100, settings.steps))
-        rates = (settings.learning_rate, settings.expression.learning_rate)
         optimizer = torch.optim.AdamW(
-            [{"params": group, "lr": rate} for group, rate in zip(groups.values(), rates, strict=True)],
-            weight_decay=1e-2,
+            [{"params": group, "lr": settings.learning_rate} for group in groups.values()], weight_decay=1e-2
         )
-        return schedule_one_after_the_other(optimizer, (settings.steps, settings.expression_steps), (100, 50))
+        first = partial(cosine_factor, steps=settings.steps, warmup=min(100, settings.steps))
+        own = settings.expression
+        then = partial(cosine_factor, steps=own.steps, warmup=min(50, own.steps))
+        ratio = own.learning_rate / settings.learning_rate
+
+        def both(step: int) -> float:
+            return first(step) if step < settings.steps else ratio * then(step - settings.steps)
+
+        scheduler = LambdaLR(optimizer, [first, both])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["networks"] = describe_networks(self.statistics, self.face_model, self.encoder)

@@ -29,34 +29,14 @@ def solve_pose(
     Returns:
         rotation (B, 3, 3), translation (B, 3) mm, head -> camera; differentiable in pixels and weights.
     """
-    rays = rays_of(pixels, intrinsics)
+    homogeneous = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1)
+    rays = (homogeneous @ torch.linalg.inv(intrinsics).transpose(-1, -2))[..., :2]
     weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
     with torch.no_grad():
         rotation, translation = scaled_orthography(points, rays, weights)
         for _ in range(iterations - 1):
             rotation, translation = _step(points, rays, weights, rotation, translation)
     return _step(points, rays, weights, rotation, translation)
-
-
-def refine_pose(
-    points: Tensor, pixels: Tensor, weights: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tensor,
-    iterations: int = 2,
-) -> tuple[Tensor, Tensor]:
-    """As `solve_pose`, from a pose that is nearly right; points (B, K, 3) may differ from picture to picture.
-
-    Where no weight is above 0, the pose stays.
-    """
-    rays = rays_of(pixels, intrinsics)
-    weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
-    for _ in range(iterations):
-        rotation, translation = _step(points, rays, weights, rotation, translation)
-    return rotation, translation
-
-
-def rays_of(pixels: Tensor, intrinsics: Tensor) -> Tensor:
-    """Where the rays of pixels (B, K, 2) meet the plane z = 1, by K (B, 3, 3) -> (B, K, 2)."""
-    homogeneous = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1)
-    return (homogeneous @ torch.linalg.inv(intrinsics).transpose(-1, -2))[..., :2]
 
 
 def scaled_orthography(points: Tensor, rays: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,8 +76,7 @@ def _step(
     weighted = jacobian * weights.view(*weights.shape, 1, 1)
     normal = torch.einsum("bkij,bkil->bjl", weighted, jacobian)
     size = normal.diagonal(dim1=-2, dim2=-1).mean(-1).view(-1, 1, 1)
-    identity = torch.eye(6, device=points.device, dtype=points.dtype)
-    normal = normal + (DAMPING * size).clamp(min=1e-12) * identity
+    normal = normal + DAMPING * size * torch.eye(6, device=points.device, dtype=points.dtype)
     change = torch.linalg.solve(normal, torch.einsum("bkij,bki->bj", weighted, residual))
     change = change.clamp(-0.5, 0.5)
     return so3_exp_map(change[:, :3]) @ rotation, translation + change[:, 3:] * translation[:, 2:]

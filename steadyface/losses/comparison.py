@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from steadyface.geometry.contrast import normalise_contrast
 from steadyface.geometry.texture_space import TexelMap
 from steadyface.losses.colour import ColourModel
 from steadyface.losses.premise import PairPremise, pair_weights
-from steadyface.losses.registration import look_up, register
 from steadyface.networks.face_model import FaceModel
 
 if TYPE_CHECKING:
@@ -23,19 +21,6 @@ if TYPE_CHECKING:
 
 _EVERY_TEXEL = 37
 """Guards of the pose look at every so many texels: neighbours move together."""
-
-
-STILLEST_MM = 0.3
-"""A texel that moves less in the lab is not held to be stiller."""
-
-
-class Registered(NamedTuple):
-    """Squares of texels, S a side of the texture: target (B, 2, S, S), the place in the picture that registration gives
-    each; weight (B, 1, S, S), 0 where it says nothing; mask (B, 1, S, S), 1 where the whole square is seen."""
-
-    target: Tensor
-    weight: Tensor
-    mask: Tensor
 
 
 @dataclass(frozen=True)
@@ -73,26 +58,6 @@ class Comparison:
     def model(self) -> Tensor:
         """The model's textures, contrast-normalised, (B * T, 3, U, U)."""
         return normalise_contrast(self.seen.model_texture, self.seen.mask)
-
-    @cached_property
-    def registered(self) -> Registered:
-        """Where registration says that the texels lie, at its own scale."""
-        seen, scale = self.seen, self.weights.registration_scale
-        mask, inside = avg_pool2d(seen.mask, scale), avg_pool2d(seen.mask * seen.inside, scale)
-        # squares that are only partly seen, or partly off the mesh, mix places: they do not take part
-        mask, inside = (mask > 0.99).to(mask.dtype), (inside > 0.99).to(mask.dtype)
-        observed, model = (avg_pool2d(texture.detach(), scale) for texture in (self.observed, self.model))
-        found = register(observed, model, inside, mask, self.weights.reach, self.weights.patch_radius)
-        target = look_up(avg_pool2d(seen.pixels.detach(), scale), found.offset)
-        return Registered(target, found.weight, mask)
-
-    @cached_property
-    def stillness(self) -> Tensor:
-        """How little each texel moves with expressions: 1 over the variance of its place in the lab, to
-        ``STILLEST_MM``, (1, 1, U, U)."""
-        with torch.no_grad():
-            motion = self.texel_map.sample(self.face_model.vertex_deviation()[None, :, None])
-            return self.texel_map.scatter(motion.clamp(min=STILLEST_MM).square().reciprocal())
 
     @cached_property
     def whitened(self) -> Tensor:

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from steadyface.geometry.cameras import project, transform
-from steadyface.geometry.pose_from_points import refine_pose
-from steadyface.losses.comparison import Comparison, Registered
+from steadyface.geometry.cameras import project
+from steadyface.losses.comparison import Comparison
 from steadyface.losses.consistency import texture_difference, unguarded_texture_difference
 from steadyface.losses.coverage import coverage_loss, facing_cosine
 from steadyface.losses.guards import lab_prior, latent_pull, out_of_frame, pose_pull, shape_pull
 from steadyface.losses.landmarks import landmark_error
+from steadyface.losses.registration import look_up, register
 from steadyface.losses.robust import charbonnier
 
 RAW_SCALE = 0.02
@@ -39,34 +39,18 @@ class Part(NamedTuple):
 
 def registration(compared: Comparison) -> Tensor:
     """Distance in pixels between where each texel lies and where registration says it should."""
-    found = compared.registered
-    pixels = avg_pool2d(compared.seen.pixels, compared.weights.registration_scale)
-    return _distance_to(found, pixels)
-
-
-def registration_expression(compared: Comparison) -> Tensor:
-    """As ``registration``, for the expression alone: under the pose that best explains what hardly moves.
-
-    A face that lies a pixel aside pulls every texel of it, and what is left for a lip is little. Here the pose is
-    first refined, without a gradient, on the texels that the lab has seen least motion of; only the latent is pulled.
-    """
-    found, seen, scale = compared.registered, compared.seen, compared.weights.registration_scale
-    latent, rotation, translation = seen.state
-    vertices = compared.face_model.decode_vertices(latent)
-    texels = compared.texel_map.sample(vertices)
-    with torch.no_grad():
-        still = avg_pool2d(compared.stillness, scale) * found.weight
-        points = avg_pool2d(compared.texel_map.scatter(texels), scale)
-        there, where = (part.flatten(2).transpose(1, 2) for part in (points, found.target))
-        rotation, translation = refine_pose(there, where, still.flatten(1), seen.intrinsics, rotation, translation)
-    pixels = project(transform(texels, rotation, translation), seen.intrinsics)
-    return _distance_to(found, avg_pool2d(compared.texel_map.scatter(pixels), scale))
-
-
-def _distance_to(found: Registered, pixels: Tensor) -> Tensor:
-    distance = (pixels - found.target).square().sum(1, keepdim=True)
+    seen, weights = compared.seen, compared.weights
+    scale = weights.registration_scale
+    mask, inside = avg_pool2d(seen.mask, scale), avg_pool2d(seen.mask * seen.inside, scale)
+    pixels = avg_pool2d(seen.pixels, scale)
+    # squares that are only partly seen, or partly off the mesh, mix places: they do not take part
+    mask, inside = (mask > 0.99).to(pixels.dtype), (inside > 0.99).to(pixels.dtype)
+    observed, model = (avg_pool2d(texture.detach(), scale) for texture in (compared.observed, compared.model))
+    found = register(observed, model, inside, mask, weights.reach, weights.patch_radius)
+    target = look_up(pixels.detach(), found.offset)
+    distance = (pixels - target).square().sum(1, keepdim=True)
     cost = charbonnier(torch.sqrt(distance + 1e-8), 0.5) * found.weight
-    return cost.sum() / found.mask.sum().clamp(min=1.0)
+    return cost.sum() / mask.sum().clamp(min=1.0)
 
 
 def motc(compared: Comparison) -> Tensor:
@@ -152,7 +136,6 @@ def border(compared: Comparison) -> Tensor:
 
 PARTS: dict[str, Part] = {
     "registration": Part(registration),
-    "registration_expression": Part(registration_expression),
     "motc": Part(motc),
     "cftc": Part(cftc, (WINDOWS,)),
     "cftc_raw": Part(cftc_raw, (WINDOWS,)),

@@ -16,7 +16,6 @@ class SelfSupervisionWeights:
     """Weight of each part; a part of weight 0 is not computed."""
 
     registration: float = 3.0  # distance to the registered place, per pixel of the crop
-    registration_expression: float = 0.0  # the same for the latent alone, under a pose refined on what hardly moves
     motc: float = 1.0  # model to observation, contrast-normalised
     motc_raw: float = 0.0  # model to observation through C, raw linear colours (as published)
     cftc: float = 16.0  # frame to frame, contrast-normalised

@@ -104,13 +104,6 @@ class StateEncoder(Encoder):
         )
         return Prediction(FaceState(latent, first.rotation, first.translation), found)
 
-    def predict_by_points(self, image: Tensor, intrinsics: Tensor) -> Prediction:
-        """What the points say, without the texture: as ``predict`` while the expression network says nothing."""
-        found = self.point_network(image)
-        solved = self.head_points.solve(found, intrinsics)
-        latent = self.latent_mean + self.latent_std * solved.coefficients
-        return Prediction(FaceState(latent, solved.rotation, solved.translation), found)
-
     def solve_points(self, image: Tensor, intrinsics: Tensor) -> PointState:
         """The state that fits the points found in B crops."""
         return self.head_points.solve(self.point_network(image), intrinsics)
@@ -162,6 +155,11 @@ class StateEncoder(Encoder):
         if self.refinement is None:
             self.settings = replace(self.settings, refined=True)
             self.refinement = ExpressionNetwork(self.settings, len(self.latent_mean)).to(self.latent_mean.device)
+
+    def renew_expression(self) -> None:
+        """A new expression network for the old one, which says nothing yet. Draws from torch's global generator."""
+        fresh = ExpressionNetwork(self.settings, len(self.latent_mean))
+        self.expression_network.load_state_dict(fresh.state_dict())
 
     def choose(self, mean: Tensor, meshes: Tensor, whitened: Tensor, still: Tensor, moving: Tensor) -> None:
         """Pick the points and fit the linear model that ties them together."""

@@ -48,8 +48,9 @@ def test_sizes_of_a_network_that_is_not_trained_are_no_part_of_its_hash() -> Non
     words = ["pretraining.network=i2znet"]
     chosen, changed = make_plan(demo(*words)), make_plan(demo(*words, "pretraining.i2znet.hidden=8"))
     assert chosen.pretraining != changed.pretraining
-    lessons = make_plan(demo(*words, "pretraining.expression.steps=0"))
-    assert chosen.pretraining == lessons.pretraining != plan.pretraining
+    lessons = "pretraining.expression.steps=7"
+    assert make_plan(demo(*words, lessons)).pretraining == chosen.pretraining
+    assert make_plan(demo(lessons)).pretraining != plan.pretraining
 
 
 def test_without_adaptation_only_the_sources_are_trained() -> None:

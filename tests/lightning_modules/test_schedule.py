@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 
-from lightning_modules.schedule import cosine_factor, cosine_schedule, schedule_one_after_the_other
+from lightning_modules.schedule import cosine_factor, cosine_schedule
 
 
 def rates(steps: int, warmup: int) -> list[float]:
@@ -38,16 +37,5 @@ def test_the_schedule_moves_with_every_step_and_not_every_epoch() -> None:
     assert cosine_schedule(optimizer, 5, 1)["lr_scheduler"]["interval"] == "step"
 
 
-def test_groups_learn_one_after_the_other() -> None:
-    first, second = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
-    optimizer = torch.optim.SGD([{"params": [first], "lr": 2.0}, {"params": [second], "lr": 0.5}])
-    schedule = schedule_one_after_the_other(optimizer, (6, 4), (2, 9))["lr_scheduler"]["scheduler"]
-    found = []
-    for _ in range(11):
-        found.append([group["lr"] for group in optimizer.param_groups])
-        optimizer.step()
-        schedule.step()
-    assert [first for first, _ in found] == [2.0 * cosine_factor(step, 6, 2) for step in range(11)]
-    assert [second for _, second in found] == [0.0] * 6 + [0.125, 0.25, 0.375, 0.5, 0.0]
-    with pytest.raises(ValueError, match="shorter"):
-        schedule_one_after_the_other(optimizer, (6, 4), (2,))
+def test_outside_of_its_steps_nothing_is_learned() -> None:
+    assert [cosine_factor(step, 4, 2) for step in (-1, 0, 1, 4, 5)] == [0.0, 0.5, 1.0, 0.0, 0.0]
