@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lightning_modules.replaying import vertex_weight
+from lightning_modules.replaying import OWN_POSE, vertex_weight
 from steadyface.capture.phone_augmentation import PhoneAugmentation
 from steadyface.errors import InputError
 from steadyface.losses.supervised import geometry_error, latent_error
@@ -21,9 +21,6 @@ from steadyface.networks.state_encoder import StateEncoder, disturb_pose
 from steadyface.randomness import drawing
 from steadyface.tracking.lab_replay import LabReplayer
 from steadyface.types import LabBatch
-
-OWN_POSE = 0.6
-"""Share of the views that are unwrapped under the pose that the encoder finds; the others near the true one."""
 
 TOGETHER = 8
 """Views that are drawn in one go, always the same ones: a view must not depend on what else was asked for."""

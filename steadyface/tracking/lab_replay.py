@@ -17,7 +17,7 @@ from steadyface.geometry.normals import vertex_normals
 from steadyface.geometry.rasterizer import interpolate
 from steadyface.networks.face_model import FaceModel
 from steadyface.tracking.overlay import render_texture
-from steadyface.tracking.replay import FARTHEST, SUPERSAMPLED, supersample
+from steadyface.tracking.replay import SUPERSAMPLED, keep_near, supersample
 from steadyface.types import LabBatch, SubjectStatistics
 
 LEAST_COVER = 0.25
@@ -65,11 +65,10 @@ class LabReplayer:
 
     def _draw_latents(self, own: Tensor) -> Tensor:
         """Half of them half way to another of the lab's, half changed by the difference of two of the lab's."""
-        model, lab, count = self.face_model, self.lab_latents.to(own.device), len(own)
+        lab, count = self.lab_latents.to(own.device), len(own)
         one, other = (torch.randint(0, len(lab), (count,)) for _ in range(2))
         between = (torch.rand(count, 1) < 0.5).to(own.device)
-        latent = torch.where(between, 0.5 * (own + lab[one]), own + lab[one] - lab[other])
-        return model.latent_mean + model.latent_std * model.whiten(latent).clamp(-FARTHEST, FARTHEST)
+        return keep_near(self.face_model, torch.where(between, 0.5 * (own + lab[one]), own + lab[one] - lab[other]))
 
 
 def draw_view(

@@ -100,15 +100,18 @@ class Replayer:
         return Replayed(PhoneView(drawn[None], intrinsics, rotation, translation), vertices, latent)
 
 
-def draw_latents(face_model: FaceModel, lab_latents: Tensor, latent: Tensor, in_lab: float = 0.5) -> Tensor:
-    """Other expressions than (B, Z): a share of them the lab's (F, Z), the others the own one changed by a change of
-    the lab's; none beyond `FARTHEST`. Draws from torch's global generator."""
+def draw_latents(face_model: FaceModel, lab_latents: Tensor, latent: Tensor) -> Tensor:
+    """Other expressions than (B, Z): half of them the lab's (F, Z), half the own one changed by a change of the lab's;
+    none beyond `FARTHEST`. Draws from torch's global generator."""
     lab, count = lab_latents.to(latent.device), len(latent)
     one, other = (torch.randint(0, len(lab), (count,)) for _ in range(2))
-    taken = (torch.rand(count, 1) < in_lab).to(latent.device)
-    changed = torch.where(taken, lab[one], latent + lab[one] - lab[other])
-    deviations = face_model.whiten(changed).clamp(-FARTHEST, FARTHEST)
-    return face_model.latent_mean + face_model.latent_std * deviations
+    taken = (torch.rand(count, 1) < 0.5).to(latent.device)
+    return keep_near(face_model, torch.where(taken, lab[one], latent + lab[one] - lab[other]))
+
+
+def keep_near(face_model: FaceModel, latent: Tensor) -> Tensor:
+    """Latents (B, Z), each number within `FARTHEST` deviations of the lab's."""
+    return face_model.latent_mean + face_model.latent_std * face_model.whiten(latent).clamp(-FARTHEST, FARTHEST)
 
 
 def looks_at(images: Tensor, seen: Observation) -> list[Look]:
