@@ -28,6 +28,7 @@ NO_RESULT = {"folder", "clips", "workers", "processes", "in_memory"}
 # Values that mean what a stage did before there was the setting: its hash stays.
 LATER_SETTINGS: dict[str, Any] = {
     "follow": False, "frames": 0, "chosen_by": "coverage", "premise_power": 0.0, "refined": False,
+    "most_registration": 0.0,
 }  # fmt: skip
 DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
 
@@ -154,7 +155,7 @@ def adaptation_settings(settings: AdaptationSettings) -> dict[str, Any]:
         del values["replay"]
     guard = values.pop("guard")
     if guard["select"]:
-        values["guard"] = {name: guard[name] for name in ("select", *RESULT)}
+        values["guard"] = {name: guard[name] for name in ("select", *RESULT) if name in guard}
     return values
 
 

@@ -28,13 +28,14 @@ class GuardSettings:
     least_gain: float = 0.5  # of the source's motion, for the head and the face
     most_latent: float = 1.5  # latent distance, over the lab's usual one
     most_latent_growth: float = 1.6  # latent distance over the source's
+    most_registration: float = 0.0  # distance to the registered place, over the source's; 0 = no limit
     refined_margin: float = 0.0075  # by which a replay may raise the score over the best candidate before it
     keep_candidates: bool = False  # every candidate as checkpoints/candidates/STEP.ckpt
     refuse_other_person: bool = True  # end before the first step where the source network says: somebody else
 
 
 RESULT = ("every_steps", "frames", "held_out", "margin", "least_coverage", "least_gain", "most_latent",
-          "most_latent_growth", "refined_margin")  # fmt: skip
+          "most_latent_growth", "most_registration", "refined_margin")  # fmt: skip
 """The settings that decide which weights come out, where `select` is on."""
 
 WEIGHTS = {"registration_px": 1.0, "residual": 2.0, "cross_residual": 2.0, "misfit_px": 1.0}
@@ -92,6 +93,12 @@ def judge(figures: Figures, source: Figures, settings: GuardSettings) -> Verdict
         faults.append(
             f"texture residual on held-out frames {figures.residual_held_out:.3f}, the source's "
             f"{source.residual_held_out:.3f}"
+        )
+    farthest = settings.most_registration * source.registration_px
+    if 0 < farthest < figures.registration_px:
+        faults.append(
+            f"registration places texels {figures.registration_px:.3f} px from where they lie, under the source "
+            f"{source.registration_px:.3f}"
         )
     gains = {"motion of the face": figures.motion_gain, "motion of the head": figures.head_gain}
     low = {name: gain for name, gain in gains.items() if gain < settings.least_gain}
@@ -173,7 +180,7 @@ def judge_person(figures: Figures, lab_residual: tuple[float, float], limit: flo
 def check_guard(settings: GuardSettings, section: str) -> Iterator[InputError]:
     """The faults of the guards' settings, which stand in ``section`` of the experiment."""
     least = {"every_steps": 1, "frames": 2, "most_latent_growth": 1}
-    least |= dict.fromkeys(("margin", "refined_margin", "least_coverage", "most_latent"), 0)
+    least |= dict.fromkeys(("margin", "refined_margin", "least_coverage", "most_latent", "most_registration"), 0)
     for name, limit in least.items():
         value = getattr(settings, name)
         if value < limit:

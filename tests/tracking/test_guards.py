@@ -40,6 +40,17 @@ def test_each_guard_rejects_for_its_reason(change: dict[str, float], fault: str)
     assert fault in "; ".join(judge(replace(BETTER, **change), SOURCE, SETTINGS).faults)
 
 
+def test_the_distance_to_the_registered_place_may_not_grow_where_a_limit_is_set() -> None:
+    away = replace(BETTER, registration_px=0.31)
+    limited = replace(SETTINGS, most_registration=1.0)
+    assert judge(away, SOURCE, SETTINGS).faults == () and judge(BETTER, SOURCE, limited).faults == ()
+    assert judge(away, SOURCE, limited).faults == (
+        "registration places texels 0.310 px from where they lie, under the source 0.300",
+    )
+    unknown = replace(SOURCE, registration_px=math.nan)
+    assert judge(away, unknown, limited).faults == ()
+
+
 def test_the_lowest_sound_score_is_chosen_and_a_margin_is_asked() -> None:
     good, better, bad = Verdict(-0.1, ()), Verdict(-0.2, ()), Verdict(-0.5, ("damped",))
     assert choose([10, 20, 30], [good, better, bad], SETTINGS).step == 20
