@@ -1,0 +1,67 @@
+"""What `steadyface.capture.obj` leaves out of an OBJ file: the vertices alone, fast, and the name of each triangle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steadyface.errors import InputError
+
+LARGEST_BYTES = 512 * 1024**2
+
+
+def require_size(path: Path, largest: int = LARGEST_BYTES) -> None:
+    """Refuse a file before it is read.
+
+    Raises:
+        InputError: no such file, or one larger than ``largest`` bytes.
+    """
+    if not path.is_file():
+        raise InputError(path, "a file", "no such file", "name another, or put it there")
+    size = path.stat().st_size
+    if size > largest:
+        got = f"{size / 1024**2:.0f} MB"
+        raise InputError(path, f"at most {largest // 1024**2} MB", got, "reduce the mesh, or leave its textures out")
+
+
+def read_vertices(path: Path, count: int) -> NDArray[np.float64]:
+    """The ``v`` lines alone, (count, 3): a shape of a topology that is known already.
+
+    Raises:
+        InputError: an unreadable file, another number of vertices, or a number that is none.
+    """
+    require_size(path)
+    expected = f"{count} lines v x y z, as in the neutral mesh"
+    remedy = "export every shape from the same mesh, with its vertices in the same order"
+    try:
+        lines = [line[2:] for line in path.read_bytes().split(b"\n") if line.startswith(b"v ")]
+        if len(lines) != count:
+            raise InputError(path, expected, f"{len(lines)} of them", remedy)
+        values = np.array(b" ".join(lines).split(), dtype=np.float64).reshape(count, -1)[:, :3]
+    except ValueError as error:
+        raise InputError(path, expected, f"something else ({error})", remedy) from None
+    except OSError as error:
+        raise InputError(path, "a readable OBJ file", error.strerror or "an error", remedy) from None
+    if values.shape[1] != 3 or not np.isfinite(values).all():
+        raise InputError(path, expected, "a line with less, or a number that is not finite", remedy)
+    return values
+
+
+def triangle_names(path: Path) -> list[str]:
+    """The name of each triangle that `steadyface.capture.obj.read_obj` gives: its material, or else its group.
+
+    A mesh of several objects is named by ``usemtl``, where there is one, and by ``o`` or ``g`` where there is none.
+    """
+    names: list[str] = []
+    material = group = ""
+    for line in path.read_text(encoding="ascii", errors="replace").splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "usemtl":
+            material = rest.strip()
+        elif word in ("o", "g"):
+            group = rest.strip()
+        elif word == "f":
+            names += [material or group] * max(len(rest.split()) - 2, 0)
+    return names
