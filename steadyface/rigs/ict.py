@@ -19,8 +19,8 @@ from steadyface.errors import InputError
 from steadyface.rigs.arkit import HALVES, arkit_name
 from steadyface.rigs.frame import Y_UP, landmark_positions
 from steadyface.rigs.landmarks import COUNT, Landmarks, landmarks_of, read_json
-from steadyface.rigs.obj_parts import read_vertices, require_size, triangle_names
-from steadyface.rigs.parts import FACE, is_see_through, narrow_to_face, parts_by_names
+from steadyface.rigs.obj_parts import read_vertices, require_size, triangle_names, without_see_through
+from steadyface.rigs.parts import FACE, narrow_to_face, parts_by_names
 from steadyface.rigs.rig import ONE_DEVIATION, Rig
 from steadyface.rigs.uv_tiles import pack_tiles, tiles_of_parts
 
@@ -46,7 +46,8 @@ def read_ict(path: Path, most_modes: int | None = None) -> Rig:
     """Read the folder; some seconds for all 157 meshes. Nothing is kept on disk.
 
     Vertices keep ICT's numbers. The tracked face is what of its face material lies in front of the ears and above the
-    neck; tear film, eye blend and eye occlusion are seen through and left out. ``browInnerUp`` and ``cheekPuff`` are
+    neck; lashes, tear film, eye blend and eye
+    occlusion are seen through and left out. ``browInnerUp`` and ``cheekPuff`` are
     the sums of ICT's halves; what is none of ARKit's keeps ICT's name.
 
     Args:
@@ -123,11 +124,6 @@ def _parted(
     mesh: ObjMesh, names: list[str], neutral: Floats, landmarks: Landmarks
 ) -> tuple[ObjMesh, Ints, tuple[str, ...]]:
     """The mesh without what is seen through, the part of each of its triangles, and what was left out."""
-    kept = np.array([not is_see_through(name) for name in names])
-    names = [name for name in names if not is_see_through(name)]
-    mesh = mesh._replace(faces=mesh.faces[kept], uv_faces=mesh.uv_faces[kept])
+    mesh, names, notes = without_see_through(mesh, names)
     parts = parts_by_names(names, neutral, mesh.faces)
-    parts = narrow_to_face(parts, neutral, mesh.faces, landmark_positions(neutral, landmarks))
-    left_out = int((~kept).sum())
-    notes = (f"{left_out} triangles of the eyes' wet and shadow layers are left out: they are seen through",)
-    return mesh, parts, notes if left_out else ()
+    return mesh, narrow_to_face(parts, neutral, mesh.faces, landmark_positions(neutral, landmarks)), notes

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from steadyface.capture.obj import ObjMesh
 from steadyface.errors import InputError
+from steadyface.rigs.parts import is_see_through
 
 LARGEST_BYTES = 512 * 1024**2
 
@@ -65,3 +67,21 @@ def triangle_names(path: Path) -> list[str]:
         elif word == "f":
             names += [material or group] * max(len(rest.split()) - 2, 0)
     return names
+
+
+def without_see_through(mesh: ObjMesh, names: list[str]) -> tuple[ObjMesh, list[str], tuple[str, ...]]:
+    """A mesh without the triangles of layers that are seen through; its vertices stay, and so their numbers.
+
+    Args:
+        names: of each of its triangles.
+
+    Returns:
+        the mesh, the names of the triangles that are left, a note for the user where some are not.
+    """
+    kept = np.array([not is_see_through(name) for name in names], dtype=bool)
+    if kept.all():
+        return mesh, names, ()
+    mesh = mesh._replace(faces=mesh.faces[kept], uv_faces=mesh.uv_faces[kept])
+    layers = sorted({name for name in names if is_see_through(name)})
+    note = f"{int((~kept).sum())} triangles are left out, for they are seen through: {', '.join(layers)}"
+    return mesh, [name for name in names if not is_see_through(name)], (note,)

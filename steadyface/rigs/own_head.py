@@ -33,7 +33,7 @@ MEAN_HAIR = Hair(thickness=6.5, hairline_shift=0.5)
 MODE_NAMES: tuple[str, ...] = tuple(field.name for field in fields(Shape))
 """The parameter of each identity mode."""
 
-_HALF_WIDTH_Z = -38.0
+_FACE_BACK_Z = -30.0
 """Skin in front of this plane, mm, is the face; behind it are the ears' surroundings."""
 
 
@@ -95,7 +95,7 @@ def _parts(canonical: Floats, faces: NDArray[np.int64]) -> Tensor:
         parts[np.isin(faces[:, 0], np.arange(chart.vertices.start, chart.vertices.stop))] = PART_NAMES.index(part)
     rows = layout.CROWN_ROWS, layout.CROWN_ROWS + len(layout.FACE_ROWS_Y) + 1
     row = np.arange(len(canonical)) // layout.COLUMNS
-    face = (row >= rows[0]) & (row < rows[1]) & (canonical[:, 2] < _HALF_WIDTH_Z)
+    face = (row >= rows[0]) & (row < rows[1]) & (canonical[:, 2] < _FACE_BACK_Z)
     face[layout.APEX_VERTEX :] = False
     parts[face[faces].all(axis=1)] = FACE
     return torch.from_numpy(parts)

@@ -15,16 +15,15 @@ from steadyface.rigs.landmarks import CHIN, JAW_ENDS, OUTER_EYE_CORNERS
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-PART_NAMES = ("face", "head", "eye_left", "eye_right", "mouth", "teeth", "lashes", "hair", "other")
+PART_NAMES = ("face", "head", "eye_left", "eye_right", "mouth", "teeth", "hair", "other")
 """face: skin that is tracked; head: other skin (scalp, ears, back, neck); mouth: gums, tongue and the mouth's bag."""
 TRACKED = frozenset({"face"})
 EYES = ("eye_left", "eye_right")
 FACE, HEAD = PART_NAMES.index("face"), PART_NAMES.index("head")
 
 _EYE = "eye"
-_SEE_THROUGH = re.compile(r"lacrimal|tear(?!duct)|eye.?(blend|occlusion|shadow|ao|wet|moist)|cornea|occlusion")
+_SEE_THROUGH = re.compile(r"lash|lacrimal|tear(?!duct)|eye.?(blend|occlusion|shadow|ao|wet|moist)|cornea|occlusion")
 _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("lashes", re.compile(r"lash")),
     ("hair", re.compile(r"(?<!c)hair|brow|beard|moustache|mustache|stubble")),
     (_EYE, re.compile(r"sclera|iris|pupil|eye.?ball|^eyes?$|^eyes?[^a-z]|[^a-z]eyes?$|[^a-z]eyes?[^a-z]|eye_?(left|right)")),
     ("teeth", re.compile(r"teeth|tooth|dent")),
@@ -35,9 +34,9 @@ _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 
 def is_see_through(name: str) -> bool:
-    """Whether a material or group name is of a layer that is seen through: tear film, shadow in the eye's corner.
+    """Whether a material or group name is of a layer that is seen through: lashes, tear film, the eye's shadow.
 
-    Drawn opaque it would hide the eye, so readers leave such triangles out.
+    Lashes are cards with a picture of hairs. Drawn opaque such layers would hide the eye, so readers leave them out.
     """
     return bool(_SEE_THROUGH.search(name.lower()))
 

@@ -15,6 +15,9 @@ Ints = NDArray[np.int64]
 MARGIN = 0.03
 """Share of a cell that stays empty on each side, so that filtering does not mix neighbours."""
 
+SHARED = 0.05
+"""Where parts meet, texels are shared; more than this share of what is drawn is an overlap."""
+
 
 class UvMap(NamedTuple):
     """uv (M, 2) in [0, 1] and uv_faces (F, 3) into it."""
@@ -63,7 +66,7 @@ def _cell_size(count: int, lining: bool) -> float:
     """The size of ``count`` cells that line two edges of the unit square, or fill it; 0 for none."""
     if count == 0:
         return 0.0
-    return 1.0 / (max(3, math.ceil((count + 1) / 2)) if lining else math.ceil(count**0.5))
+    return 1.0 / (max(6, math.ceil((count + 1) / 2)) if lining else math.ceil(count**0.5))
 
 
 def _cells(size: float, lining: bool) -> Iterator[tuple[float, float]]:
@@ -99,6 +102,30 @@ def cylindrical(neutral: Floats, faces: Ints) -> UvMap:
     uv = np.stack([unique[:, 1], v[unique[:, 0].astype(np.int64)]], axis=1)
     uv[:, 0] = (uv[:, 0] - uv[:, 0].min()) / max(float(uv[:, 0].max() - uv[:, 0].min()), 1.0)
     return UvMap(np.clip(uv, 0.0, 1.0), index.reshape(-1, 3))
+
+
+def fit_uv(uv: Floats, uv_faces: Ints, part_of_face: Ints, tracked: int) -> tuple[UvMap, tuple[str, ...]]:
+    """Texture coordinates as they are where they lie in [0, 1] and nothing drawn lies on what is tracked, else packed.
+
+    Returns:
+        them, and a note for the user where they were packed: a texture painted for the file does not fit any more.
+    """
+    inside = len(uv) == 0 or (uv.min() >= 0.0 and uv.max() <= 1.0)
+    if inside and shared_share(uv, uv_faces, part_of_face == tracked) < SHARED:
+        return UvMap(uv, uv_faces), ()
+    packed = pack_tiles(uv, uv_faces, tiles_of_parts(part_of_face, tracked))
+    note = "its texture coordinates overlap or leave [0, 1] and were packed anew: its own textures do not fit them"
+    return packed, (note,)
+
+
+def shared_share(uv: Floats, uv_faces: Ints, tracked: NDArray[np.bool_], cells: int = 256) -> float:
+    """The share of what is drawn only that lies on texels of what is tracked, by seven points a triangle."""
+    if tracked.all() or not tracked.any():
+        return 0.0
+    corner = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4], [2, 2, 2], [3, 3, 1], [3, 1, 3], [1, 3, 3]], dtype=np.float64)
+    points = np.einsum("kc,fcd->fkd", corner / corner.sum(1, keepdims=True), uv[uv_faces])
+    cell = np.floor(points * cells).astype(np.int64) @ np.array([1, 1 << 20])
+    return float(np.isin(cell[~tracked], cell[tracked]).mean())
 
 
 def tiles_of_parts(part_of_face: Ints, tracked: int) -> Ints:
