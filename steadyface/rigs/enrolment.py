@@ -36,8 +36,7 @@ def check_for_enrolment(
         got = _listed(rig.expression_names) if rig.expression_names else "no shapes at all"
         remedy = f"add {_them(absent)} to the rig under ARKit's name (see docs/rigs.md)"
         raise InputError(rig.name, f"the expression shapes {', '.join(absent)}", got, remedy)
-    moving = rig.expressions.flatten(1).abs().amax(1) > 1e-3 if len(rig.expressions) else []
-    still = [name for name in shapes if not bool(moving[rig.expression_names.index(name)])]
+    still = [name for name in shapes if float(rig.expressions[rig.expression_names.index(name)].abs().max()) < 1e-3]
     if still:
         raise InputError(
             rig.name, f"{', '.join(still)} that moves the face", "the neutral face again", "export the shape again"

@@ -4,6 +4,7 @@ T. Li et al., Learning a model of facial shape and expression from 4D scans, SIG
 Metres, y up, looking along +z. A rig is linear, FLAME is not: its jaw and its eyeballs become shapes, the straight line
 to one turn, so that between 0 and 1 the chin cuts the corner of its arc by up to ``r (1 - cos(angle / 2))``: 1.5 mm at
 a chin 100 mm from the hinge, and at an opening half as wide as the shape's a quarter of that.
+The hinge stays where the mean head has it.
 """
 
 from __future__ import annotations
@@ -41,8 +42,11 @@ TURNS: tuple[Turn, ...] = (
 )  # fmt: skip
 """Turned by hand to what ARKit's shapes look like on a person; x to the subject's left, y up, z ahead."""
 
-_OTHER_NAMES = {"weights": "lbs_weights", "faces": "f", "full_lmk_faces_idx": "lmk_faces_idx",
-                "full_lmk_bary_coords": "lmk_bary_coords", "lmk_face_idx": "lmk_faces_idx", "lmk_b_coords": "lmk_bary_coords"}  # fmt: skip
+_OTHER_NAMES = {
+    "weights": "lbs_weights", "faces": "f",
+    "full_lmk_faces_idx": "lmk_faces_idx", "full_lmk_bary_coords": "lmk_bary_coords",
+    "lmk_face_idx": "lmk_faces_idx", "lmk_b_coords": "lmk_bary_coords",
+}  # fmt: skip
 _NEEDED = ("v_template", "shapedirs", "J_regressor", "lbs_weights", "f")
 _REMEDY = "convert your FLAME file as docs/rigs.md shows"
 

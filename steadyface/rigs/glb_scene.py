@@ -134,7 +134,8 @@ def _local(file: GlbFile, node: Json) -> Floats:
 
 def _primitives(file: GlbFile, mesh: Json) -> list[Json]:
     values = mesh.get("primitives", [])
-    if not isinstance(values, list) or not all(isinstance(v, dict) and isinstance(v.get("attributes"), dict) for v in values):
+    whole = isinstance(values, list) and all(isinstance(v, dict) for v in values)
+    if not whole or not all(isinstance(v.get("attributes"), dict) for v in values):
         raise file.fault("a mesh with primitives and their attributes", "something else")
     return [value for value in values if value.get("mode", _TRIANGLES) == _TRIANGLES]
 
@@ -146,7 +147,8 @@ def _targets(file: GlbFile, mesh: Json, primitive: Json) -> dict[str, int]:
     names = extras.get("targetNames") if isinstance(extras, dict) else None
     if not isinstance(targets, list) or not all(isinstance(target, dict) for target in targets):
         raise file.fault("a list of morph targets", "something else")
-    if targets and (not isinstance(names, list) or len(names) != len(targets) or len(set(map(str, names))) < len(names)):
+    named = isinstance(names, list) and len(names) == len(set(map(str, names))) == len(targets)
+    if targets and not named:
         raise file.fault(
             f"{len(targets)} different names of the morph targets in the mesh's extras.targetNames",
             "none" if not isinstance(names, list) else f"{len(names)} names, some perhaps twice",

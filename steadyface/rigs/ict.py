@@ -1,5 +1,6 @@
-"""ICT-FaceKit's folder: ``FaceXModel/*.obj`` and ``vertex_indices.json`` (MIT, USC Institute for Creative Technologies).
+"""ICT-FaceKit's folder: ``FaceXModel/*.obj`` and ``vertex_indices.json``.
 
+MIT, USC Institute for Creative Technologies.
 A user downloads it: nothing of it is part of this project. Centimetres, y up, looking along +z; 57 expression shapes,
 100 identity modes of light-stage scans, 68 landmark vertices. R. Li et al., Learning Formation of Physically-Based
 Face Attributes, CVPR 2020.

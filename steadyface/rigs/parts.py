@@ -24,11 +24,12 @@ FACE, HEAD = PART_NAMES.index("face"), PART_NAMES.index("head")
 _EYE = "eye"
 _SEE_THROUGH = re.compile(r"lash|lacrimal|tear(?!duct)|eye.?(blend|occlusion|shadow|ao|wet|moist)|cornea|occlusion")
 _WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("face", re.compile(r"eye.?lid")),
     ("hair", re.compile(r"(?<!c)hair|brow|beard|moustache|mustache|stubble")),
-    (_EYE, re.compile(r"sclera|iris|pupil|eye.?ball|^eyes?$|^eyes?[^a-z]|[^a-z]eyes?$|[^a-z]eyes?[^a-z]|eye_?(left|right)")),
-    ("teeth", re.compile(r"teeth|tooth|dent")),
-    ("mouth", re.compile(r"gum|tongue|mouth|oral")),
-    ("head", re.compile(r"neck|back.?head|scalp|ears?$|^ears?|[^a-z]ears?[^a-z]|body|skull")),
+    (_EYE, re.compile(r"sclera|iris|pupil|eye.?ball|(?<![a-z])eyes?(?![a-z])|(?<![a-z])eye_?(left|right)")),
+    ("teeth", re.compile(r"teeth|tooth|denture|dental")),
+    ("mouth", re.compile(r"gum|tongue|mouth|(?<![a-z])oral")),
+    ("head", re.compile(r"neck|back.?head|scalp|(?<![a-z])ears?(?![a-z])|skull")),
     ("other", re.compile(r"cloth|shirt|glasses|collar|hat$")),
 )  # fmt: skip
 
@@ -92,7 +93,7 @@ def narrow_to_face(parts: Ints, neutral: Floats, faces: Ints, points: dict[int, 
     height = chin_y - eyes[1]
     ends = [points[number][2] for number in JAW_ENDS if number in points]
     back = float(np.mean(ends)) if ends else eyes[2] + 0.45 * height
-    x, y, z = neutral.T
+    _, y, z = neutral.T
     inside = (y > eyes[1] - 0.75 * height) & (y < chin_y + 0.10 * height) & (z < back)
     # under the chin the face ends where the neck begins
     inside &= ~((y > chin_y - 0.05 * height) & (z > eyes[2] + 0.25 * height))
