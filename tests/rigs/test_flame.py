@@ -15,6 +15,7 @@ from steadyface.rigs.enrolment import check_for_enrolment
 from steadyface.rigs.flame import TURNS, read_flame
 from steadyface.rigs.landmarks import INNER
 from steadyface.rigs.open_rig import open_rig
+from steadyface.rigs.parts import PART_NAMES
 
 Y_UP = np.array([1.0, -1.0, -1.0])
 JOINTS = np.array([[0, -0.09, -0.01], [0, -0.06, -0.01], [0, 0.0, 0.0], [0.031, 0.014, 0.078], [-0.031, 0.014, 0.078]])
@@ -53,7 +54,8 @@ def slow_pose(arrays: Arrays, joint: int, angle: tuple[float, float, float]) -> 
     """Linear blend skinning as published, one vertex at a time: all joints' 4 x 4 matrices, blended."""
     template, places = arrays["v_template"], arrays["J_regressor"] @ arrays["v_template"]
     rotation = Rotation.from_rotvec(angle).as_matrix()
-    feature = np.concatenate([(rotation if k == joint else np.eye(3)).reshape(9) - np.eye(3).reshape(9) for k in range(1, 5)])
+    turns = [(rotation if k == joint else np.eye(3)) - np.eye(3) for k in range(1, 5)]
+    feature = np.concatenate([turn.reshape(9) for turn in turns])
     matrices = [np.eye(4) for _ in range(5)]
     matrices[joint][:3, :3] = rotation
     matrices[joint][:3, 3] = places[joint] - rotation @ places[joint]
@@ -97,15 +99,9 @@ def test_texture_coordinates_are_laid_round_the_head(tmp_path: Path, arrays: Arr
     skin = rig.uv[rig.uv_faces[rig.tracked_faces]]
     assert (skin[..., 0].amax(1) - skin[..., 0].amin(1)).max() < 0.2
     for name in ("eye_left", "eye_right"):
-        eye = rig.uv[rig.uv_faces[rig.part_of_face == rig_part(name)]].reshape(-1, 2)
+        eye = rig.uv[rig.uv_faces[rig.part_of_face == PART_NAMES.index(name)]].reshape(-1, 2)
         apart = (eye.amin(0) >= skin.reshape(-1, 2).amax(0)) | (eye.amax(0) <= skin.reshape(-1, 2).amin(0))
         assert bool(apart.any())
-
-
-def rig_part(name: str) -> int:
-    from steadyface.rigs.parts import PART_NAMES
-
-    return PART_NAMES.index(name)
 
 
 def test_own_texture_coordinates(tmp_path: Path, arrays: Arrays) -> None:
@@ -120,7 +116,8 @@ def test_own_texture_coordinates(tmp_path: Path, arrays: Arrays) -> None:
 def test_landmarks_in_a_second_file_and_the_51(tmp_path: Path, arrays: Arrays) -> None:
     path = save(tmp_path / "flame.npz", arrays, lmk_faces_idx=None, lmk_bary_coords=None)
     assert read_flame(path).landmarks.numbers == ()
-    np.savez(tmp_path / "landmarks.npz", lmk_face_idx=arrays["lmk_faces_idx"][17:], lmk_b_coords=arrays["lmk_bary_coords"][17:])
+    faces, corners = arrays["lmk_faces_idx"][17:], arrays["lmk_bary_coords"][17:]
+    np.savez(tmp_path / "landmarks.npz", lmk_face_idx=faces, lmk_b_coords=corners)
     rig = read_flame(path)
     assert rig.landmarks.numbers == INNER
     check_for_enrolment(rig)
@@ -132,12 +129,13 @@ def test_landmarks_in_a_second_file_and_the_51(tmp_path: Path, arrays: Arrays) -
         ({"v_template": None}, "no v_template"), ({"shapedirs": np.zeros((4, 3, 9))}, "arrays of one model"),
         ({"n_identity": None}, "n_identity"), ({"J_regressor": np.zeros((5, 3))}, "arrays of one model"),
         ({"f": np.full((4, 3), 10**6)}, "faces of vertices"), ({"lmk_bary_coords": np.ones((68, 3))}, "sum to 1"),
-        ({"lmk_faces_idx": np.zeros(5, dtype=int)}, "68 landmarks"), ({"weights": np.array(["a"])}, "numbers in lbs_weights"),
+        ({"lmk_faces_idx": np.zeros(5, dtype=int)}, "68 landmarks"),
+        ({"weights": np.array(["a"])}, "numbers in lbs_weights"),
         ({"posedirs": np.zeros((3, 3, 9))}, "arrays of one model"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_of_another_shape(tmp_path: Path, arrays: Arrays, change: Arrays, said: str) -> None:
-    with pytest.raises(InputError, match="docs/rigs.md|n_identity") as error:
+    with pytest.raises(InputError, match=r"docs/rigs\.md|n_identity") as error:
         read_flame(save(tmp_path / "flame.npz", arrays, **change))
     assert said in str(error.value)
 

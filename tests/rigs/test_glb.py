@@ -1,4 +1,4 @@
-"""A .glb with several primitives, a sparse accessor, nodes and a skeleton; broken ones; and the project's own export."""
+"""A .glb with several primitives, a sparse accessor, nodes and a skeleton; broken ones; the project's own export."""
 
 from __future__ import annotations
 
@@ -206,7 +206,8 @@ def change(tiny: Any, tmp_path: Path, what: str) -> Path:
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("names", "targetNames"), ("count", "accessor of 1 to"), ("beyond", "beyond"), ("index", "triangles of vertices"),
+        ("names", "targetNames"), ("count", "accessor of 1 to"), ("beyond", "beyond"),
+        ("index", "triangles of vertices"),
         ("sparse", "sparse"), ("draco", "draco"), ("cycle", "its own child"), ("no mesh", "mesh of triangles"),
         ("accessor", "one of"), ("lists", "list of nodes"), ("cut", "whole"), ("text", "binary glTF"),
     ],

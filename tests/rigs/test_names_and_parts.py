@@ -23,7 +23,8 @@ def test_the_names_are_those_of_the_exported_curves() -> None:
     ("name", "expected"),
     [
         ("jawOpen", "jawOpen"), ("JAWOPEN", "jawOpen"), ("eyeBlink_L", "eyeBlinkLeft"), ("eyeBlink_R", "eyeBlinkRight"),
-        ("mouthLeft", "mouthLeft"), ("jawRight", "jawRight"), ("bs.Mouth_L", "mouthLeft"), ("head:noseSneer_l", "noseSneerLeft"),
+        ("mouthLeft", "mouthLeft"), ("jawRight", "jawRight"), ("bs.Mouth_L", "mouthLeft"),
+        ("head:noseSneer_l", "noseSneerLeft"),
         ("cheekRaiser_L", "cheekRaiser_L"), ("browInnerUp_L", "browInnerUp_L"), ("component 03", "component 03"),
     ],
 )  # fmt: skip
@@ -34,8 +35,10 @@ def test_spellings(name: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("M_Face", None), ("M_BackHead", "head"), ("M_GumsTongue", "mouth"), ("M_Teeth", "teeth"), ("M_IrisLeft", "eye"),
-        ("Eye_L", "eye"), ("eyes", "eye"), ("EyeLid", "face"), ("identity", None), ("Beard", "hair"), ("teeth", "teeth"),
+        ("M_Face", None), ("M_BackHead", "head"), ("M_GumsTongue", "mouth"), ("M_Teeth", "teeth"),
+        ("M_IrisLeft", "eye"),
+        ("Eye_L", "eye"), ("eyes", "eye"), ("EyeLid", "face"), ("identity", None), ("Beard", "hair"),
+        ("teeth", "teeth"),
         ("forearm", None), ("LeftEar", "head"), ("coral", None),
     ],
 )  # fmt: skip
@@ -49,7 +52,8 @@ def test_layers_that_are_seen_through() -> None:
 
 
 def test_which_eye_is_where_it_lies() -> None:
-    neutral = np.array([[30.0, 0, 0], [31, 0, 0], [30, 1, 0], [-30, 0, 0], [-31, 0, 0], [-30, 1, 0], [0, 0, 0], [1, 0, 0]])
+    left, middle = np.array([[30.0, 0, 0], [31, 0, 0], [30, 1, 0]]), np.array([[0.0, 0, 0], [1, 0, 0]])
+    neutral = np.concatenate([left, left * [-1, 1, 1], middle])
     faces = np.array([[0, 1, 2], [3, 4, 5], [6, 7, 2]])
     parts = parts_by_names(["iris", "iris", "skin"], neutral, faces)
     assert [PART_NAMES[part] for part in parts] == ["eye_left", "eye_right", "face"]

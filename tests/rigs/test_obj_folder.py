@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from steadyface.capture.obj import read_obj
 from steadyface.errors import InputError
 from steadyface.rigs.enrolment import check_for_enrolment
+from steadyface.rigs.landmarks import MIRRORED
+from steadyface.rigs.obj_parts import triangle_names
 from steadyface.rigs.open_rig import open_rig
 from steadyface.rigs.parts import PART_NAMES
 
@@ -91,16 +94,10 @@ def test_a_head_of_no_size_or_turned_away(tmp_path: Path, tiny: Any) -> None:
     tiny.write_obj(folder / "neutral.obj", tiny.neutral[:, [0, 2, 1]])
     with pytest.raises(InputError, match="nose along -y"):
         open_rig(folder)
-    mirrored = json.dumps({"68": [tiny.landmarks[n] for n in _mirror()]})
+    mirrored = json.dumps({"68": [tiny.landmarks[n] for n in MIRRORED]})
     (write_folder(tmp_path / "c", tiny) / "landmarks.json").write_text(mirrored)
     with pytest.raises(InputError, match="eyes along -x"):
         open_rig(tmp_path / "c")
-
-
-def _mirror() -> tuple[int, ...]:
-    from steadyface.rigs.landmarks import MIRRORED
-
-    return MIRRORED
 
 
 def test_which_is_neutral(tmp_path: Path, tiny: Any) -> None:
@@ -112,7 +109,7 @@ def test_which_is_neutral(tmp_path: Path, tiny: Any) -> None:
         open_rig(folder)
     for name in ("neutral2", "head_neutral"):
         (folder / f"{name}.obj").unlink()
-    with pytest.raises(InputError, match="neutral.obj"):
+    with pytest.raises(InputError, match=r"neutral\.obj"):
         open_rig(folder)
 
 
@@ -125,9 +122,6 @@ def test_a_shape_of_another_mesh(tmp_path: Path, tiny: Any) -> None:
 
 def test_polygons_keep_their_materials(tmp_path: Path) -> None:
     """A quad is two triangles of its material, in the order in which the mesh is read."""
-    from steadyface.capture.obj import read_obj
-    from steadyface.rigs.obj_parts import triangle_names
-
     text = "".join(f"v {k} 0 0\nvt 0 0\n" for k in range(5))
     path = tmp_path / "a.obj"
     path.write_text(text + "o head\nf 1/1 2/2 3/3\nusemtl skin\nf 1/1 2/2 3/3 4/4\ng x\nusemtl eye\nf 3/3 4/4 5/5\n")

@@ -19,7 +19,8 @@ from steadyface.rigs.rig import UNKNOWN_UNIT, Rig
 def rig() -> Rig:
     vertices = torch.randn(7, 3)
     faces = torch.tensor([[0, 1, 2], [2, 3, 4], [4, 5, 6]])
-    landmarks = embedded(torch.tensor([[0, 1, 2], [4, 5, 6]]), torch.tensor([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]]), (17, 30))
+    weights = torch.tensor([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])
+    landmarks = embedded(torch.tensor([[0, 1, 2], [4, 5, 6]]), weights, (17, 30))
     parts = torch.tensor([FACE, PART_NAMES.index("eye_left"), FACE])
     return Rig(
         "test", vertices, faces, torch.rand(7, 2), faces, ("jawOpen", "browDownLeft"), torch.randn(2, 7, 3),
