@@ -7,6 +7,7 @@
 - ``metrics``: what is measured, as functions and torchmetrics classes
 - ``capture``: lab captures and videos on disk
 - ``studio``: the synthetic subject, its light, its cameras
+- ``rigs``: face rigs of several formats behind one interface
 - ``tracking``: from a clip to a track, smoothing, overlays
 """
 

@@ -1,7 +1,8 @@
 """The synthetic subject's head as a rig: the mean of the generator's persons, and its parameters as identity modes.
 
 Nothing is drawn: the neutral head is the one of all parameters at their mean, symmetric, and mode k is what one
-standard deviation of parameter k does to it. The generator is linear in none of them and nearly so in all.
+standard deviation of parameter k does to it. The generator is not linear in them: of two persons drawn from it the sum
+of modes was 0.06 and 0.4 mm off on average over the face, and up to 11 mm at single vertices.
 """
 
 from __future__ import annotations
