@@ -6,13 +6,14 @@ What a rig is (``rig.Rig``)
     mediapipe68.py      which of MediaPipe FaceMesh's points each of them is
     arkit.py            the names of expression shapes
     parts.py            what is tracked (the face's skin) and what is only drawn, by name or by place
+    parts_file.py       a user's word on that, parts.json
     enrolment.py        check_for_enrolment: what a rig lacks, said before the long work starts
 
 Where it comes from (``open_rig.open_rig``, one line a format; to add one, write its file and its line)
     own_head.py         ``own``: the mean of the synthetic subjects
     ict.py              ICT-FaceKit's folder
     obj_folder.py       a folder of OBJ files
-    glb.py              a .glb with morph targets; glb_file.py its container
+    glb.py              a .glb with morph targets; glb_file.py its container, glb_scene.py its meshes
     flame.py            FLAME as .npz; skinning.py turns its joints into shapes
 
 What they share
