@@ -155,6 +155,11 @@ class LabCaptures(pl.LightningDataModule):
             )
         return loader
 
+    @property
+    def training_view_count(self) -> int:
+        """How many views are trained on."""
+        return len(self._split(True))
+
     def training_views(self, numbers: Tensor) -> LabBatch:
         """The views that are trained on, by numbers (B,) from 0; behind the last one it starts again."""
         chosen = self._split(True)

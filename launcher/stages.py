@@ -23,6 +23,7 @@ from launcher.execution import execute, is_main_process
 from launcher.few_frames import train_on_few_frames
 from launcher.guarding import build_guards, say_choice
 from launcher.joined_data import ClipsBesideLab
+from launcher.openings import measure_openings
 from launcher.plan import DATA, Plan, locate
 from launcher.runs import RunRecord, Stage, StageResult
 from launcher.settings import Experiment, source_settings, to_yaml, variant_settings
@@ -36,6 +37,7 @@ from steadyface.errors import InputError
 from steadyface.studio.generate import generate_studio
 from steadyface.tracking.clip_evidence import Answers
 from steadyface.tracking.crop_path import CropPath
+from steadyface.tracking.openings import ClipOpenings
 from steadyface.types import SubjectStatistics
 
 LAB_MONITOR = "val/vertex_error_mm"  # over held-out segments and cameras
@@ -99,8 +101,9 @@ class StageRunner:
             prepare_process(self.experiment.trainer, seed)
             settings = variant_settings(self.experiment, variant, seed)
             labels = self._labels if settings.labelled_frames else ()
+            openings = self._openings if settings.weights.apertures > 0 else None
             # the rows of a table ask the same sources about the same frames
-            module = WildAdaptation(settings, str(source), labels, self._answers.setdefault(source, {}))
+            module = WildAdaptation(settings, str(source), labels, self._answers.setdefault(source, {}), openings)
             check_crop_size(self.experiment.clips, module.learner.image_size, source)
             self._check_capture(module.statistics, source)
             chooses = settings.guard.select and settings.weights.look_at_clip
@@ -116,6 +119,12 @@ class StageRunner:
             say_choice(guards, stage.label)
 
         return execute(stage, self._runs, self.experiment.name, self._resolved, work)
+
+    @cached_property
+    def _openings(self) -> ClipOpenings:
+        """Of mouth and eyes in the clips, by MediaPipe."""
+        self.lab.setup("fit")
+        return measure_openings(self._clip_settings.clips, self.lab)
 
     @cached_property
     def lab(self) -> LabCaptures:

@@ -28,6 +28,7 @@ from steadyface.networks.state_encoder import StateEncoder
 from steadyface.processes import take_from_main_process
 from steadyface.randomness import drawing
 from steadyface.tracking.clip_evidence import Answers, ClipEvidence, SourceMemory, crop_again, random_crops
+from steadyface.tracking.openings import ClipOpenings
 from steadyface.tracking.premise import PremiseMemory
 from steadyface.tracking.replay import Look, Replayer, as_filmed, join_replayed, looks_at
 from steadyface.types import ClipBatch, FaceState, LabBatch
@@ -43,6 +44,7 @@ class WildAdaptation(pl.LightningModule):
         source_checkpoint: of the pretraining stage.
         labels: the truth of each clip, in the clips' order, where ``labelled_frames`` asks for it.
         kept: what the same source said of the same clips before; see ``SourceMemory``.
+        openings: what a landmark detector says of the clips, where ``weights.apertures`` asks for it.
 
     Raises:
         InputError: a part of the objective that the source network cannot feed, by its name.
@@ -50,14 +52,15 @@ class WildAdaptation(pl.LightningModule):
 
     def __init__(
         self, settings: AdaptationSettings, source_checkpoint: str, labels: Sequence[ClipTruth] = (),
-        kept: Answers | None = None,
+        kept: Answers | None = None, openings: ClipOpenings | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.statistics, self.face_model, encoder = load_networks(source_checkpoint)
         if encoder is None:
             raise ValueError(f"{source_checkpoint} holds a face model only; adapt from a pretraining stage")
-        for fault in check_parts(settings, landmark_branch=encoder.landmark_vertices is not None):
+        landmarks = encoder.landmark_vertices is not None
+        for fault in check_parts(settings, landmark_branch=landmarks, detected=openings is not None):
             raise fault
         self.face_model.requires_grad_(False)
         if settings.replay.steps:
@@ -75,6 +78,7 @@ class WildAdaptation(pl.LightningModule):
         self.evidence = ClipEvidence(self.statistics, self.face_model)
         self.memory = SourceMemory(self.source, self.evidence, kept)
         self.premise = PremiseMemory(self.evidence, float(self.source.lab_residual[1]))
+        self._openings = openings if settings.weights.apertures > 0 else None
         self._truths = labels if settings.learns_labels else ()
         self._labelled: LabelledFrames | None = None
         self._replayer: Replayer | None = None
@@ -171,7 +175,7 @@ class WildAdaptation(pl.LightningModule):
         compared = Comparison(
             seen, remembered, self.face_model, self.evidence.map_on(images.device),
             clip.frame.new_empty(0) if vertices is None else vertices, self.colour, self.settings.weights,
-            clip.frame.shape, premise,
+            clip.frame.shape, premise, None if self._openings is None else self._openings.of(keys),
         )
         self.log_dict({f"train/{name}": value for name, value in clip_figures(compared).items()})
         return self_supervision(compared), looks_at(images, seen) if self._replayer is not None else []

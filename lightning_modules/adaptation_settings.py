@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from lightning_modules.replaying import ReplaySettings
+from steadyface.capture.mediapipe_finder import has_mediapipe
 from steadyface.errors import InputError
 from steadyface.losses.colour import COLOUR_MODELS
-from steadyface.losses.parts import COLOUR, LANDMARKS, PARTS, WINDOWS
+from steadyface.losses.parts import COLOUR, DETECTOR, LANDMARKS, PARTS, WINDOWS
 from steadyface.losses.self_supervision import SelfSupervisionWeights
 from steadyface.networks.encoder import TRAINED
 from steadyface.tracking.guards import GuardSettings, check_guard
@@ -62,7 +63,8 @@ class AdaptationSettings:
 
 
 def check_parts(
-    settings: AdaptationSettings, landmark_branch: bool, window_frames: int = 2, section: str = "adaptation"
+    settings: AdaptationSettings, landmark_branch: bool, window_frames: int = 2, section: str = "adaptation",
+    detected: bool = False,
 ) -> Iterator[InputError]:
     """The faults of an objective, each named by its setting, before anything is opened.
 
@@ -70,11 +72,13 @@ def check_parts(
         landmark_branch: whether the source network finds landmarks.
         window_frames: frames a window of the clips.
         section: where the settings stand in the experiment.
+        detected: whether a detector has looked at the clips already.
     """
     yield from _check_values(settings, section)
     has = {
         WINDOWS: (window_frames > 1, "windows of one frame", "give clips.window_offsets_s two offsets or more"),
         LANDMARKS: (landmark_branch, "one without", "choose another pretraining.network, or i2znet.hourglass=true"),
+        DETECTOR: (detected or has_mediapipe(), "an environment without it", "run `make detector`"),
         COLOUR: (settings.colour_model != "none", "none", "choose another colour_model"),
     }
     for name, weight in settings.weights.of_parts().items():

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from steadyface.geometry.contrast import normalise_contrast
 from steadyface.geometry.texture_space import TexelMap
+from steadyface.losses.apertures import Openings
 from steadyface.losses.colour import ColourModel
 from steadyface.losses.premise import PairPremise, pair_weights
 from steadyface.networks.face_model import FaceModel
@@ -37,6 +38,7 @@ class Comparison:
         weights: of the parts.
         windows: (B, T).
         premise: of the pairs of the windows under the source; None where it was not measured.
+        openings: of mouth and eyes, as a detector sees them; None where none was asked.
     """
 
     seen: Observation
@@ -48,6 +50,7 @@ class Comparison:
     weights: SelfSupervisionWeights
     windows: torch.Size
     premise: PairPremise | None = None
+    openings: Openings | None = None
 
     @cached_property
     def observed(self) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from steadyface.geometry.cameras import project
+from steadyface.losses.apertures import opening_error
 from steadyface.losses.comparison import Comparison
 from steadyface.losses.consistency import texture_difference, unguarded_texture_difference
 from steadyface.losses.coverage import coverage_loss, facing_cosine
@@ -28,6 +29,7 @@ RAW_SCALE = 0.02
 WINDOWS = "windows of two frames or more"
 LANDMARKS = "an encoder with a landmark branch"
 COLOUR = "a colour model with parameters"
+DETECTOR = "MediaPipe, which finds landmarks"
 
 
 class Part(NamedTuple):
@@ -99,6 +101,13 @@ def landmarks(compared: Comparison) -> Tensor:
     return landmark_error(pixels, source.landmarks, source.landmark_doubt)
 
 
+def apertures(compared: Comparison) -> Tensor:
+    """Openings of mouth and eyes, in deviations of the lab, against those that a detector sees."""
+    if compared.openings is None:
+        raise ValueError("apertures without what a detector says of the frames")
+    return opening_error(compared.face_model.decode_vertices(compared.seen.state.latent), compared.openings)
+
+
 def coverage(compared: Comparison) -> Tensor:
     """What the source saw stays in the picture and keeps facing the camera."""
     seen = compared.seen
@@ -143,6 +152,7 @@ PARTS: dict[str, Part] = {
     "colour": Part(colour, (COLOUR,)),
     "motc_raw": Part(motc_raw),
     "landmarks": Part(landmarks, (LANDMARKS,)),
+    "apertures": Part(apertures, (DETECTOR,)),
     "coverage": Part(coverage),
     "latent_pull": Part(pull_of_latent),
     "shape_pull": Part(pull_of_shape),

@@ -23,6 +23,7 @@ class SelfSupervisionWeights:
     cftc_unguarded: float = 0.0  # frame to frame, raw, over whatever both frames see now (as published)
     colour: float = 1.0  # C alone, on raw colours
     landmarks: float = 0.0  # reprojection onto landmarks detected by the source, per pixel of the crop
+    apertures: float = 0.0  # openings of mouth and eyes to those that MediaPipe sees, per deviation of the lab
     coverage: float = 0.0  # what the source saw leaves the picture or turns away; 1 for a texel seen edge-on
     latent_pull: float = 0.3  # to the source's latent, per deviation of the lab
     shape_pull: float = 6.0  # to the source's mesh, per squared deviation of each vertex's motion in the lab

@@ -16,8 +16,10 @@ from lightning_modules.adaptation import WildAdaptation
 from lightning_modules.adaptation_settings import AdaptationSettings, check_parts
 from lightning_modules.clip_labels import label_frames, spread_evenly
 from steadyface.capture.clip_truth import ClipTruth
+from steadyface.capture.mediapipe_finder import has_mediapipe
 from steadyface.errors import InputError
 from steadyface.geometry.contrast import normalise_contrast
+from steadyface.losses.apertures import mesh_openings
 from steadyface.losses.consistency import texture_difference
 from steadyface.losses.landmarks import landmark_error
 from steadyface.losses.parts import PARTS, RAW_SCALE
@@ -25,6 +27,7 @@ from steadyface.losses.self_supervision import SelfSupervisionWeights
 from steadyface.networks.checkpoints import describe_networks, load_networks
 from steadyface.networks.encoders import build_encoder
 from steadyface.networks.i2znet import I2ZNetSettings
+from steadyface.tracking.openings import ClipOpenings, OpeningScale
 from steadyface.types import ClipBatch
 
 OFFSETS_S = [0.0, 0.0334, 0.1, 0.27]
@@ -267,3 +270,27 @@ def test_a_source_without_landmarks_adapts_by_other_parts(
 def test_labels_without_truth_are_refused(source: Path) -> None:
     with pytest.raises(InputError, match=r"adaptation\.labelled_frames: expected clips whose truth is known"):
         WildAdaptation(settings_of(labelled_frames=-1), str(source))
+
+
+def test_openings_that_a_detector_saw_open_the_mouth(person, source: Path, small_clip, run_stage, tmp_path) -> None:
+    """Everything else is left out: the mean opening of two vertices grows towards what is asked, and only then."""
+    _, model, _ = load_networks(source)
+    still, moving = model.vertex_deviation().argsort()[[0, -1]].tolist()
+    pairs = torch.tensor([[[still, moving]]]).expand(3, 1, 2)
+    one, frames = torch.ones(3), len(person.clip)
+    scale = OpeningScale(one, torch.zeros(3), torch.tensor([1.0, 0.0, 0.0]), one)
+    asked = ClipOpenings(pairs, scale, (torch.full((frames, 3), 300.0),))  # far beyond what it is
+    meshes = {}
+    for weight in (0.0, 1.0):
+        settings = settings_of(6, 0.1, weights=weighted(apertures=weight), learning_rate=3e-3)
+        module = WildAdaptation(settings, str(source), openings=asked)
+        run_stage(module, small_clip(person), 6, tmp_path / f"{weight}.ckpt")
+        state = module.learner(person.clip[:4], person.lab.intrinsics[:4])
+        meshes[weight] = mesh_openings(module.face_model.decode_vertices(state.latent), pairs)[:, 0].mean()
+    assert float(meshes[1.0]) > float(meshes[0.0]) + 1e-3
+
+
+@pytest.mark.skipif(has_mediapipe(), reason="MediaPipe is installed")
+def test_openings_are_refused_where_no_detector_is_installed() -> None:
+    (fault,) = check_parts(settings_of(weights=weighted(apertures=1.0)), landmark_branch=True)
+    assert "adaptation.weights.apertures" in str(fault) and "make detector" in str(fault)

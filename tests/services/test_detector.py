@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.lab_captures import LabCaptures, LabCapturesSettings
+from launcher.openings import measure_openings
 from steadyface.capture.check import check_path
 from steadyface.capture.clip_truth import ClipTruth, truth_path
 from steadyface.capture.crop import Box
@@ -20,10 +22,12 @@ from steadyface.capture.mediapipe_finder import MediaPipeFinder, has_mediapipe, 
 from steadyface.capture.video import VideoWriter, read_frames
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import project, transform
+from steadyface.losses.apertures import mesh_openings
 from steadyface.studio.generate import generate_studio
 from steadyface.studio.settings import StudioSettings
 from steadyface.tracking.external import read_external
 from steadyface.tracking.generic_tracker import LANDMARKS, track_landmarks
+from steadyface.tracking.openings import OPENINGS
 
 pytestmark = pytest.mark.skipif(not has_mediapipe(), reason="MediaPipe is not installed: make detector")
 
@@ -168,3 +172,30 @@ def test_check_tells_what_the_detector_sees(gap: Path, tmp_path: Path, pictures:
             writer.write(picture)
     several = {finding.name: finding for finding in check_path(tmp_path / "two.mp4")}["several faces"]
     assert several.mark == "warning" and several.values["several_share"] == 1 and "--face N" in several.remedy
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lab capture of a synthetic person that is large enough for a detector, and a second and a half of a clip."""
+    out = tmp_path_factory.mktemp("talking") / "out"
+    settings = StudioSettings(
+        identity_seed=0, lab_frames=120, lab_image_height=216, lab_image_width=162, texture_size=32, cameras=3,
+        cameras_per_frame=1, clip_width=WIDTH, clip_height=HEIGHT, clip_focal_px=310.0, adapt_frames=45,
+        held_out_frames=0, crf=10, processes=1,
+    )  # fmt: skip
+    generate_studio(settings, out)
+    return out
+
+
+def test_openings_are_measured_in_mm(talking: Path) -> None:
+    """Against the truth of the clip: the mouth's opening follows it, in the person's own mm."""
+    lab = LabCaptures(LabCapturesSettings(folder=str(talking / "lab"), batch_size=8, workers=1), 0)
+    lab.setup("fit")
+    clip = talking / "clips" / "adapt.mp4"
+    measured = measure_openings([clip], lab)
+    truth = ClipTruth.load(truth_path(clip))
+    keys = torch.stack([torch.zeros(len(truth.time_s)), torch.arange(len(truth.time_s))], dim=1).long()
+    said, true = measured.of(keys), mesh_openings(truth.vertices, measured.pairs)
+    mouth = OPENINGS.index("lips")
+    assert float(torch.corrcoef(torch.stack([said.target[:, mouth], true[:, mouth]]))[0, 1]) > 0.7
+    assert float((said.target - true)[:, mouth].abs().mean()) < float(measured.scale.deviation[mouth])
