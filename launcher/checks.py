@@ -90,6 +90,10 @@ def check_variants(experiment: Experiment) -> Iterator[InputError]:
                 if (error.subject.removeprefix(section), error.got) not in told:
                     told.add((error.subject.removeprefix(section), error.got))
                     yield error
+            if settings.weights.apertures > 0 and experiment.clips.degradation:
+                # the detector looks at the file: it would see what the encoder is not to see
+                got, remedy = experiment.clips.degradation, "degrade the file, or set it to 0"
+                yield fault(f"{section}.weights.apertures", "clips without clips.degradation", got, remedy)
         except ExceptionGroup as group:
             yield from (error for error in group.exceptions if isinstance(error, InputError))
 

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from datamodules.lab_captures import LabCaptures
 from steadyface.losses.apertures import mesh_openings
-from steadyface.tracking.generic_tracker import find_landmarks, require_mediapipe, track_in_depth
+from steadyface.tracking.generic_tracker import find_landmarks, track_in_depth
 from steadyface.tracking.openings import OPENINGS, ClipOpenings, fit_scale, landmark_openings, opening_pairs
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def measure_openings(clips: Sequence[str | Path], lab: LabCaptures) -> ClipOpeni
         InputError: MediaPipe is not installed, the capture has no regions ``lips`` and ``lids``, or too few of its
             views show a face to MediaPipe.
     """
-    require_mediapipe()
+    detected = tuple(landmark_openings(track_in_depth(Path(clip))[0]).float() for clip in clips)
     pairs = opening_pairs(lab.statistics, lab.frame_meshes)
     images, true = _frontal_views(lab, pairs)
     found = landmark_openings(find_landmarks(images)).float() if images else torch.empty(0, len(OPENINGS))
@@ -45,7 +45,6 @@ def measure_openings(clips: Sequence[str | Path], lab: LabCaptures) -> ClipOpeni
     scale = fit_scale(found, true, deviation)
     trust = ", ".join(f"{name} {value:.2f}" for name, value in zip(OPENINGS, scale.trust.tolist(), strict=True))
     logger.info("openings by MediaPipe, squared correlation with the truth on lab views: %s", trust)
-    detected = tuple(landmark_openings(track_in_depth(Path(clip))[0]).float() for clip in clips)
     for clip, values in zip(clips, detected, strict=True):
         lost = int((~torch.isfinite(values).all(1)).sum())
         if lost:

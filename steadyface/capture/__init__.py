@@ -3,6 +3,7 @@
 - ``obj``: meshes with texture coordinates.
 - ``krt``: the cameras of a lab capture (K, R, t and distortion).
 - ``multiface``: every other file of the Multiface layout, one reader and one writer each.
+- ``arkit_names``: the 52 names of ARKit's shapes.
 - ``named_shapes``: a person's expression shapes by name, beside a capture.
 - ``capture_index``: ``MultifaceCapture``, what a capture folder holds and what it lacks.
 - ``canonical``: rigid vertices, and the rigid motion of the meshes moved into the head poses.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from steadyface.capture.arkit_names import ARKIT_NAMES
 from steadyface.errors import InputError
-from steadyface.rigs.arkit import ARKIT_NAMES
 from steadyface.rigs.landmarks import INNER, named_ranges
 from steadyface.rigs.rig import Rig
 

@@ -65,9 +65,7 @@ def _guess_axes(subject: str, neutral: Floats, landmarks: Landmarks) -> tuple[Fl
     """(3,) signs, and how they were found."""
     if not all(number in landmarks.numbers for number in (NOSE_TIP, *OUTER_EYE_CORNERS, 48, 54)):
         return Y_UP, "taken to have y up and to look along +z, as glTF has it, for it has no landmarks"
-    vertices, weights = landmarks.vertices.numpy(), landmarks.weights.numpy().astype(np.float64)
-    points = (neutral[vertices] * weights[..., None]).sum(1)
-    at = dict(zip(landmarks.numbers, points, strict=True))
+    at = landmark_positions(neutral, landmarks)
     right, left = (at[number] for number in OUTER_EYE_CORNERS)
     eyes, mouth = (right + left) / 2.0, (at[48] + at[54]) / 2.0
     aside, down, ahead = left - right, mouth - eyes, at[NOSE_TIP] - (eyes + mouth) / 2.0

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from steadyface.capture.arkit_names import ARKIT_NAMES
 from steadyface.capture.obj import ObjMesh
-from steadyface.rigs.arkit import ARKIT_NAMES, arkit_name
+from steadyface.rigs.arkit import arkit_name
 from steadyface.rigs.frame import landmark_positions, place
 from steadyface.rigs.glb_file import GlbFile
 from steadyface.rigs.glb_scene import Scene, join_doubled, read_scene

@@ -20,7 +20,7 @@ from steadyface.errors import InputError
 from steadyface.rigs.arkit import HALVES, arkit_name
 from steadyface.rigs.frame import Y_UP, landmark_positions
 from steadyface.rigs.landmarks import COUNT, Landmarks, landmarks_of, read_json
-from steadyface.rigs.obj_parts import read_vertices, require_size, triangle_names, without_see_through
+from steadyface.rigs.obj_parts import read_deltas, require_size, triangle_names, without_see_through
 from steadyface.rigs.parts import FACE, narrow_to_face, parts_by_names
 from steadyface.rigs.rig import ONE_DEVIATION, Rig
 from steadyface.rigs.uv_tiles import pack_tiles, tiles_of_parts
@@ -47,9 +47,8 @@ def read_ict(path: Path, most_modes: int | None = None) -> Rig:
     """Read the folder; some seconds for all 157 meshes. Nothing is kept on disk.
 
     Vertices keep ICT's numbers. The tracked face is what of its face material lies in front of the ears and above the
-    neck; lashes, tear film, eye blend and eye
-    occlusion are seen through and left out. ``browInnerUp`` and ``cheekPuff`` are
-    the sums of ICT's halves; what is none of ARKit's keeps ICT's name.
+    neck; lashes, tear film, eye blend and eye occlusion are seen through and left out. ``browInnerUp`` and
+    ``cheekPuff`` are the sums of ICT's halves; what is none of ARKit's keeps ICT's name.
 
     Args:
         path: the repository's folder, or ``FaceXModel`` in it.
@@ -66,7 +65,7 @@ def read_ict(path: Path, most_modes: int | None = None) -> Rig:
     mesh = read_obj(folder / NEUTRAL)
     landmarks = landmarks_of(folder / INDICES, {"68": index}, len(mesh.vertices))
     names, expressions = _expressions(folder, mesh.vertices)
-    identity = _deltas(sorted(folder.glob("identity*.obj"))[:most_modes], mesh.vertices)
+    identity = read_deltas(sorted(folder.glob("identity*.obj"))[:most_modes], mesh.vertices, Y_UP * MM_PER_UNIT)
     neutral = mesh.vertices * Y_UP * MM_PER_UNIT
     mesh, parts, notes = _parted(mesh, triangle_names(folder / NEUTRAL), neutral, landmarks)
     packed = pack_tiles(mesh.uv, mesh.uv_faces, tiles_of_parts(parts, FACE))
@@ -99,7 +98,7 @@ def _expressions(folder: Path, neutral: Floats) -> tuple[tuple[str, ...], Tensor
     files = [p for p in sorted(folder.glob("*.obj")) if p.name != NEUTRAL and not p.stem.startswith("identity")]
     if not files:
         raise InputError(folder, "expression meshes, as jawOpen.obj", "none", _REMEDY)
-    return join_halves([path.stem for path in files], _deltas(files, neutral))
+    return join_halves([path.stem for path in files], read_deltas(files, neutral, Y_UP * MM_PER_UNIT))
 
 
 def join_halves(stems: list[str], deltas: Tensor) -> tuple[tuple[str, ...], Tensor]:
@@ -110,15 +109,6 @@ def join_halves(stems: list[str], deltas: Tensor) -> tuple[tuple[str, ...], Tens
         name = halves.get(stem, arkit_name(stem))
         found[name] = found[name] + delta if name in found and stem in halves else delta
     return tuple(found), torch.stack(list(found.values())) if found else deltas
-
-
-def _deltas(files: list[Path], neutral: Floats) -> Tensor:
-    """What each mesh adds to the neutral one, (K, N, 3) float32 mm, head frame."""
-    deltas = torch.zeros(len(files), *neutral.shape)
-    for index, path in enumerate(files):
-        moved = (read_vertices(path, len(neutral)) - neutral) * Y_UP * MM_PER_UNIT
-        deltas[index] = torch.from_numpy(moved).float()
-    return deltas
 
 
 def _parted(

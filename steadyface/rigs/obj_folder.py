@@ -7,23 +7,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from steadyface.capture.arkit_names import ARKIT_NAMES
 from steadyface.capture.obj import read_obj
 from steadyface.errors import InputError
-from steadyface.rigs.arkit import ARKIT_NAMES, arkit_name
-from steadyface.rigs.frame import Placement, landmark_positions, place
+from steadyface.rigs.arkit import arkit_name
+from steadyface.rigs.frame import landmark_positions, place
 from steadyface.rigs.landmarks import read_landmarks
-from steadyface.rigs.obj_parts import read_vertices, require_size, triangle_names, without_see_through
+from steadyface.rigs.obj_parts import read_deltas, require_size, triangle_names, without_see_through
 from steadyface.rigs.parts import FACE
 from steadyface.rigs.parts_file import decide_parts
 from steadyface.rigs.rig import UNKNOWN_UNIT, Rig
 from steadyface.rigs.uv_tiles import fit_uv
-
-Floats = NDArray[np.float64]
 
 LANDMARKS, PARTS = "landmarks.json", "parts.json"
 _NEUTRAL_WORDS = ("neutral", "basis", "base", "rest")
@@ -59,8 +55,8 @@ def read_obj_folder(path: Path) -> Rig:
     return Rig(
         str(path), torch.from_numpy(neutral).float(), torch.from_numpy(mesh.faces),
         torch.from_numpy(packed.uv).float(), torch.from_numpy(packed.uv_faces),
-        tuple(arkit_name(file.stem) for file in shapes), _deltas(shapes, raw, placement),
-        _deltas(modes, raw, placement), UNKNOWN_UNIT, landmarks, torch.from_numpy(parts),
+        tuple(arkit_name(file.stem) for file in shapes), read_deltas(shapes, raw, placement.scale),
+        read_deltas(modes, raw, placement.scale), UNKNOWN_UNIT, landmarks, torch.from_numpy(parts),
         (*placement.notes, *left_out, *notes, *kept),
     )  # fmt: skip
 
@@ -82,12 +78,3 @@ def find_neutral(path: Path) -> Path:
             raise InputError(path, "one neutral mesh", got, "call the right one neutral.obj")
     got = ", ".join(file.name for file in files[:4]) or "no OBJ files"
     raise InputError(path, "a neutral mesh, neutral.obj", got, "put the face at rest there under that name")
-
-
-def _deltas(files: list[Path], neutral: Floats, placement: Placement) -> Tensor:
-    """What each mesh adds to the neutral one, (K, N, 3) mm, head frame."""
-    deltas = torch.zeros(len(files), *neutral.shape)
-    for index, file in enumerate(files):
-        moved = placement.displacements(read_vertices(file, len(neutral)) - neutral)
-        deltas[index] = torch.from_numpy(moved).float()
-    return deltas

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from steadyface.capture.obj import ObjMesh
 from steadyface.errors import InputError
@@ -49,6 +52,18 @@ def read_vertices(path: Path, count: int) -> NDArray[np.float64]:
     if values.shape[1] != 3 or not np.isfinite(values).all():
         raise InputError(path, expected, "a line with less, or a number that is not finite", remedy)
     return values
+
+
+def read_deltas(files: Sequence[Path], neutral: NDArray[np.float64], scale: NDArray[np.float64]) -> Tensor:
+    """What each mesh adds to the neutral one (N, 3), times ``scale`` (3,) or one number: (K, N, 3) float32.
+
+    Raises:
+        InputError: as `read_vertices`.
+    """
+    deltas = torch.zeros(len(files), *neutral.shape)
+    for index, path in enumerate(files):
+        deltas[index] = torch.from_numpy((read_vertices(path, len(neutral)) - neutral) * scale).float()
+    return deltas
 
 
 def triangle_names(path: Path) -> list[str]:

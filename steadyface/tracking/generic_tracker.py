@@ -72,18 +72,14 @@ def track_in_depth(clip: Path) -> tuple[Tensor, Tensor]:
 
 
 def find_landmarks(images: Iterable[NDArray[np.uint8]]) -> Tensor:
-    """Landmarks in each picture by itself, as `track_in_depth`.
+    """Landmarks in each picture by itself, as `track_in_depth`; MediaPipe must be installed.
 
     Args:
         images: (H, W, 3) sRGB each.
 
     Returns:
         (B, 478, 3); nan where there is no face.
-
-    Raises:
-        InputError: MediaPipe is not installed.
     """
-    require_mediapipe()
     os.environ.setdefault("GLOG_minloglevel", "2")
     from mediapipe.python.solutions.face_mesh import FaceMesh
 

@@ -1,8 +1,8 @@
 """How far mouth and eyes are open: on a mesh, and by a landmark detector whose measure is scaled in the lab.
 
-A blink is a pixel of a small picture and half a millimetre of a mesh: neither texture nor points say much of it. A
-detector that was trained on many thousand faces sees it, in a measure of its own. What an opening of that measure is in
-mm on this person's face is learned from the lab's views, whose meshes are known.
+A blink moves few pixels of a small picture. An encoder may not see it where a detector does, in a measure of its own
+(docs/expression.md). What an opening of that measure is in mm on this person's face is learned from the lab's views,
+whose meshes are known.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OUTER_CORNERS = (33, 263)
 FEWEST_VIEWS = 20
 """Views of the lab in which the detector must find a face before its measure is trusted."""
 
-_PAIRS, _APART_MM, _MIDDLE_MM = 6, 2.5, 8.0  # pairs an opening; how far from one above the other; half the mouth used
+_PAIRS, _APART_MM, _MIDDLE_MM = 6, 2.5, 8.0  # an opening; side by side; of the mouth
 _LEAST_DEVIATION_MM = 0.1  # an opening that the lab hardly saw change says little
 _TOGETHER = 2000  # pairs whose distances are taken at once
 
@@ -59,7 +59,6 @@ class ClipOpenings(NamedTuple):
         target = detected * self.scale.slope + self.scale.offset
         weight = self.scale.trust / self.scale.deviation.clamp(min=_LEAST_DEVIATION_MM)
         return Openings(self.pairs.to(keys.device), target.to(keys.device), weight.to(keys.device))
-
 
 
 def opening_pairs(statistics: SubjectStatistics, meshes: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ import torch
 from scipy.optimize import lsq_linear
 from scipy.spatial.transform import Rotation
 
+from steadyface.capture.arkit_names import ARKIT_NAMES
 from steadyface.capture.named_shapes import NamedShapes
 from steadyface.errors import InputError
-from steadyface.export.arkit import ARKIT_NAMES, ShapeSolver, head_turn, usable_shapes, write_arkit_curves
+from steadyface.export.arkit import ShapeSolver, head_turn, usable_shapes, write_arkit_curves
 from steadyface.studio.subject import Subject
 
 

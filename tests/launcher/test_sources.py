@@ -92,6 +92,12 @@ def test_a_part_that_the_source_network_cannot_feed_is_refused_by_name() -> None
     assert "adaptation.weights.cftc" in fault
 
 
+def test_a_detector_that_sees_more_than_the_encoder_is_refused() -> None:
+    found = faults("adaptation.weights.apertures=1", "clips.degradation=blur", "clips.degradation_level=2", "variants={}")
+    assert any("adaptation.weights.apertures: expected clips without clips.degradation, got blur" in one for one in found)
+
+
+
 def test_missing_imagenet_weights_are_found_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

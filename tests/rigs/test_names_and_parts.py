@@ -7,16 +7,11 @@ import pytest
 import torch
 
 from steadyface.errors import InputError
-from steadyface.export import arkit as export_arkit
-from steadyface.rigs.arkit import ARKIT_NAMES, arkit_name
+from steadyface.rigs.arkit import arkit_name
 from steadyface.rigs.enrolment import check_for_enrolment, missing_arkit
 from steadyface.rigs.landmarks import Landmarks
 from steadyface.rigs.parts import FACE, HEAD, PART_NAMES, is_see_through, narrow_to_face, part_of_name, parts_by_names
 from steadyface.rigs.rig import UNKNOWN_UNIT, Rig
-
-
-def test_the_names_are_those_of_the_exported_curves() -> None:
-    assert ARKIT_NAMES == export_arkit.ARKIT_NAMES
 
 
 @pytest.mark.parametrize(

@@ -35,17 +35,21 @@ WIDTH, HEIGHT = 240, 320
 Picture = np.ndarray
 
 
+def generate_person(out: Path, lab_frames: int, lab_height: int, cameras: int, clip_frames: int) -> Path:
+    """A synthetic person's capture and clip; the folder."""
+    settings = StudioSettings(
+        identity_seed=0, lab_frames=lab_frames, lab_image_height=lab_height, lab_image_width=lab_height * 3 // 4,
+        texture_size=32, cameras=cameras, cameras_per_frame=1, clip_width=WIDTH, clip_height=HEIGHT,
+        clip_focal_px=310.0, adapt_frames=clip_frames, held_out_frames=0, crf=10, processes=1,
+    )  # fmt: skip
+    generate_studio(settings, out)
+    return out
+
+
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight frames of a synthetic person, with their truth beside them."""
-    out = tmp_path_factory.mktemp("person") / "out"
-    settings = StudioSettings(
-        identity_seed=0, lab_frames=5, lab_image_height=48, lab_image_width=36, texture_size=32, cameras=2,
-        cameras_per_frame=1, clip_width=WIDTH, clip_height=HEIGHT, clip_focal_px=310.0, adapt_frames=8,
-        held_out_frames=0, crf=10, processes=1,
-    )  # fmt: skip
-    generate_studio(settings, out)
-    return out / "clips" / "adapt.mp4"
+    return generate_person(tmp_path_factory.mktemp("person") / "out", 5, 48, 2, 8) / "clips" / "adapt.mp4"
 
 
 @pytest.fixture(scope="session")
@@ -177,14 +181,7 @@ def test_check_tells_what_the_detector_sees(gap: Path, tmp_path: Path, pictures:
 @pytest.fixture(scope="module")
 def talking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lab capture of a synthetic person that is large enough for a detector, and a second and a half of a clip."""
-    out = tmp_path_factory.mktemp("talking") / "out"
-    settings = StudioSettings(
-        identity_seed=0, lab_frames=120, lab_image_height=216, lab_image_width=162, texture_size=32, cameras=3,
-        cameras_per_frame=1, clip_width=WIDTH, clip_height=HEIGHT, clip_focal_px=310.0, adapt_frames=45,
-        held_out_frames=0, crf=10, processes=1,
-    )  # fmt: skip
-    generate_studio(settings, out)
-    return out
+    return generate_person(tmp_path_factory.mktemp("talking") / "out", 120, 216, 3, 45)
 
 
 def test_openings_are_measured_in_mm(talking: Path) -> None:
