@@ -176,6 +176,7 @@ class WildAdaptation(pl.LightningModule):
             seen, remembered, self.face_model, self.evidence.map_on(images.device),
             clip.frame.new_empty(0) if vertices is None else vertices, self.colour, self.settings.weights,
             clip.frame.shape, premise, None if self._openings is None else self._openings.of(keys),
+            clip.time_s,
         )
         self.log_dict({f"train/{name}": value for name, value in clip_figures(compared).items()})
         return self_supervision(compared), looks_at(images, seen) if self._replayer is not None else []

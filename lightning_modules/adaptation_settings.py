@@ -9,7 +9,7 @@ from lightning_modules.replaying import ReplaySettings
 from steadyface.capture.mediapipe_finder import has_mediapipe
 from steadyface.errors import InputError
 from steadyface.losses.colour import COLOUR_MODELS
-from steadyface.losses.parts import COLOUR, DETECTOR, LANDMARKS, PARTS, WINDOWS
+from steadyface.losses.parts import COLOUR, DETECTOR, LANDMARKS, PARTS, TRIPLE, TRIPLES, WINDOWS
 from steadyface.losses.self_supervision import SelfSupervisionWeights
 from steadyface.networks.encoder import TRAINED
 from steadyface.tracking.guards import GuardSettings, check_guard
@@ -63,20 +63,22 @@ class AdaptationSettings:
 
 
 def check_parts(
-    settings: AdaptationSettings, landmark_branch: bool, window_frames: int = 2, section: str = "adaptation",
+    settings: AdaptationSettings, landmark_branch: bool, window_frames: int | None = None, section: str = "adaptation",
     detected: bool = False,
 ) -> Iterator[InputError]:
     """The faults of an objective, each named by its setting, before anything is opened.
 
     Args:
         landmark_branch: whether the source network finds landmarks.
-        window_frames: frames a window of the clips.
+        window_frames: frames a window of the clips; None where they are not known, which no part is refused for.
         section: where the settings stand in the experiment.
         detected: whether a detector has looked at the clips already.
     """
     yield from _check_values(settings, section)
+    frames = TRIPLE if window_frames is None else window_frames
     has = {
-        WINDOWS: (window_frames > 1, "windows of one frame", "give clips.window_offsets_s two offsets or more"),
+        WINDOWS: (frames > 1, "windows of one frame", "give clips.window_offsets_s two offsets or more"),
+        TRIPLES: (frames >= TRIPLE, f"windows of {frames}", "give clips.window_offsets_s three offsets or more"),
         LANDMARKS: (landmark_branch, "one without", "choose another pretraining.network, or i2znet.hourglass=true"),
         DETECTOR: (detected or has_mediapipe(), "an environment without it", "run `make detector`"),
         COLOUR: (settings.colour_model != "none", "none", "choose another colour_model"),

@@ -22,6 +22,7 @@ from launcher.stress.report import write_report
 from launcher.stress.settings import StressSettings, load_stress
 from launcher.stress.subjects import StressSubject, find_subjects
 from launcher.stress.worlds import STUDIO_WORLD, find_world
+from lightning_modules.adaptation_settings import check_parts
 from steadyface.errors import InputError
 from steadyface.studio.stress_clip import frames_of_take
 
@@ -51,6 +52,7 @@ def run_stress(
     conditions, subjects = load_stress(files, overrides), find_subjects(sources)
     cells = plan_cells(conditions, list(subjects), grid, world)
     check_takes(cells, subjects)
+    check_windows(cells, subjects)
     if page is not None and page.is_dir():
         raise InputError(page, "a file to write", "a folder", "write --out docs/stress.md")
     make_folder(runs)
@@ -93,6 +95,14 @@ def check_takes(cells: dict[CellKey, StressSettings], subjects: dict[int, Stress
             remedy = "lower the strength or `frames`, or give a studio with a longer clip"
             raise InputError(subjects[key.subject].filmed, f"{needed} frames, for {key.name}",
                              str(studio.adapt_frames), remedy)  # fmt: skip
+
+
+def check_windows(cells: dict[CellKey, StressSettings], subjects: dict[int, StressSubject]) -> None:
+    """Refuse an objective that asks for longer windows than a subject's experiment has. Raises InputError."""
+    for key, settings in cells.items():
+        frames = len(subjects[key.subject].experiment.clips.window_offsets_s)
+        for fault in check_parts(settings.adaptation, landmark_branch=True, window_frames=frames):
+            raise fault
 
 
 def note_campaign(runs: Path, cells: dict[CellKey, StressSettings], seconds: float) -> float:

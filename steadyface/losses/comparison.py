@@ -39,6 +39,7 @@ class Comparison:
         windows: (B, T).
         premise: of the pairs of the windows under the source; None where it was not measured.
         openings: of mouth and eyes, as a detector sees them; None where none was asked.
+        time_s: (B, T), when the frames were taken; None where no part asks.
     """
 
     seen: Observation
@@ -51,6 +52,7 @@ class Comparison:
     windows: torch.Size
     premise: PairPremise | None = None
     openings: Openings | None = None
+    time_s: Tensor | None = None
 
     @cached_property
     def observed(self) -> Tensor:

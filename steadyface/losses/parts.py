@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from steadyface.geometry.cameras import project
+from steadyface.losses.acceleration import acceleration_cost
 from steadyface.losses.apertures import opening_error
 from steadyface.losses.comparison import Comparison
 from steadyface.losses.consistency import texture_difference, unguarded_texture_difference
@@ -27,6 +28,8 @@ RAW_SCALE = 0.02
 """Residual of raw linear colours at which the penalty turns from quadratic to linear."""
 
 WINDOWS = "windows of two frames or more"
+TRIPLES = "windows of three frames or more"
+TRIPLE = 3
 LANDMARKS = "an encoder with a landmark branch"
 COLOUR = "a colour model with parameters"
 DETECTOR = "MediaPipe, which finds landmarks"
@@ -108,6 +111,20 @@ def apertures(compared: Comparison) -> Tensor:
     return opening_error(compared.face_model.decode_vertices(compared.seen.state.latent), compared.openings)
 
 
+def acceleration(compared: Comparison) -> Tensor:
+    """How far the texels accelerate in the picture over the first three frames of each window, pixels a frame squared.
+
+    Along rays, at the focal length of the window's first frame: crops that follow the face do not accelerate it.
+    """
+    if compared.time_s is None or compared.windows[1] < TRIPLE:
+        raise ValueError(f"an acceleration without {TRIPLES} and their times")
+    now, _ = compared.places
+    intrinsics = compared.seen.intrinsics.unflatten(0, compared.windows)
+    focal, centre = intrinsics[..., (0, 1), (0, 1)].unsqueeze(2), intrinsics[..., :2, 2].unsqueeze(2)
+    places = (now.unflatten(0, compared.windows) - centre) / focal * focal[:, :1]
+    return acceleration_cost(places[:, :TRIPLE], compared.time_s[:, :TRIPLE])
+
+
 def coverage(compared: Comparison) -> Tensor:
     """What the source saw stays in the picture and keeps facing the camera."""
     seen = compared.seen
@@ -149,6 +166,7 @@ PARTS: dict[str, Part] = {
     "cftc": Part(cftc, (WINDOWS,)),
     "cftc_raw": Part(cftc_raw, (WINDOWS,)),
     "cftc_unguarded": Part(cftc_unguarded, (WINDOWS,)),
+    "acceleration": Part(acceleration, (TRIPLES,)),
     "colour": Part(colour, (COLOUR,)),
     "motc_raw": Part(motc_raw),
     "landmarks": Part(landmarks, (LANDMARKS,)),

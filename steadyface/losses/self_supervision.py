@@ -21,6 +21,7 @@ class SelfSupervisionWeights:
     cftc: float = 16.0  # frame to frame, contrast-normalised
     cftc_raw: float = 0.0  # frame to frame, raw linear colours, over what the source saw
     cftc_unguarded: float = 0.0  # frame to frame, raw, over whatever both frames see now (as published)
+    acceleration: float = 0.0  # of the texels' places over three frames, per pixel of the crop and frame squared
     colour: float = 1.0  # C alone, on raw colours
     landmarks: float = 0.0  # reprojection onto landmarks detected by the source, per pixel of the crop
     apertures: float = 0.0  # openings of mouth and eyes to those that MediaPipe sees, per deviation of the lab

@@ -19,6 +19,7 @@ from steadyface.capture.clip_truth import ClipTruth
 from steadyface.capture.mediapipe_finder import has_mediapipe
 from steadyface.errors import InputError
 from steadyface.geometry.contrast import normalise_contrast
+from steadyface.losses.acceleration import SOFT_PX
 from steadyface.losses.apertures import mesh_openings
 from steadyface.losses.consistency import texture_difference
 from steadyface.losses.landmarks import landmark_error
@@ -95,6 +96,38 @@ def test_frame_gaps_pair_the_first_frame_with_each_later_one(
         pair = texture_difference(texture[[first]], texture[[later]], mask, inside, scale)
         cost, count = cost + pair * mask.sum(), count + mask.sum()
     torch.testing.assert_close(loss, cost / count)
+
+
+def test_acceleration_is_that_of_the_rays_whatever_the_crops(person, source: Path, small_clip, monkeypatch) -> None:
+    module = WildAdaptation(settings_of(weights=weighted(acceleration=1.0)), str(source))
+    batch, seen = gaps(person, small_clip), []
+    observe = module.evidence.observe
+    monkeypatch.setattr(module.evidence, "observe", lambda *words: seen.append(observe(*words)) or seen[-1])
+    loss = first_batch(module, monkeypatch, batch)["acceleration"]
+    (one,) = seen
+    places = one.pixels.flatten(2)[..., ::37].transpose(1, 2).unflatten(0, (2, 4))
+    total = []
+    for window in range(2):  # frames 0, 1 and 3 of each: an uneven triple
+        first, second, third = (places[window, frame] for frame in range(3))
+        bend = ((third - second) / 2 - (second - first)) * 1.5
+        total.append(((bend.square().sum(-1) + SOFT_PX**2).sqrt() - SOFT_PX).mean())
+    torch.testing.assert_close(loss, torch.stack(total).mean(), rtol=1e-4, atol=1e-4)
+    zoom = torch.tensor([[1.3, 0.0, 4.0], [0.0, 1.3, -7.0], [0.0, 0.0, 1.0]])
+    intrinsics = one.intrinsics.unflatten(0, (2, 4)).clone()
+    intrinsics[:, 1] = zoom @ intrinsics[:, 1]  # the second frame of each window in another crop
+    pixels = one.pixels.unflatten(0, (2, 4)).clone()
+    pixels[:, 1] = 1.3 * pixels[:, 1] + torch.tensor([4.0, -7.0]).view(2, 1, 1)
+    seen_again = one._replace(intrinsics=intrinsics.flatten(0, 1), pixels=pixels.flatten(0, 1))
+    monkeypatch.setattr(module.evidence, "observe", lambda *_: seen_again)
+    again = first_batch(module, monkeypatch, batch)["acceleration"]
+    torch.testing.assert_close(again, loss, rtol=1e-3, atol=1e-4)
+
+
+def test_an_acceleration_of_pairs_stops(person, source: Path, small_clip, monkeypatch) -> None:
+    module = WildAdaptation(settings_of(weights=weighted(acceleration=1.0)), str(source))
+    pair = small_clip(person)._window(torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="windows of three frames"):
+        first_batch(module, monkeypatch, pair)
 
 
 ABLATION = {
@@ -217,6 +250,7 @@ REFUSED = [
     ({"weights": weighted(cftc=1.0)}, True, 1, "adaptation.weights.cftc: .*windows of two"),
     ({"weights": weighted(cftc_raw=1.0)}, True, 1, "adaptation.weights.cftc_raw: "),
     ({"weights": weighted(cftc_unguarded=1.0)}, True, 1, "adaptation.weights.cftc_unguarded: "),
+    ({"weights": weighted(acceleration=1.0)}, True, 2, "adaptation.weights.acceleration: .*of three frames .*windows of 2"),
     ({"weights": weighted(motc=1.0, colour=1.0), "colour_model": "none"}, True, 2, "adaptation.weights.colour: "),
     ({"weights": weighted(motc=-1.0, cftc=1.0)}, True, 2, "adaptation.weights.motc: expected 0 or more, got -1.0"),
     ({"weights": weighted()}, True, 2, "adaptation.weights: expected something to learn from"),
@@ -239,6 +273,7 @@ def test_what_is_possible_is_not_refused() -> None:
     assert not list(check_parts(settings_of(weights=weighted(motc_raw=1.0), colour_model="none"), False, 1))
     assert not list(check_parts(settings_of(weights=weighted(), labelled_frames=-1), False, 1))
     assert not list(check_parts(settings_of(weights=weighted(), lab_weight=1.0), False, 1))
+    assert not list(check_parts(settings_of(weights=weighted(acceleration=1.0)), False, 3))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import fields
 import torch
 
 from steadyface.losses.comparison import window_pairs
-from steadyface.losses.parts import COLOUR, DETECTOR, LANDMARKS, PARTS, WINDOWS
+from steadyface.losses.parts import COLOUR, DETECTOR, LANDMARKS, PARTS, TRIPLES, WINDOWS
 from steadyface.losses.self_supervision import SelfSupervisionWeights
 
 
@@ -17,7 +17,7 @@ def test_every_part_has_a_weight_and_every_weight_a_part() -> None:
 
 
 def test_what_parts_need_is_known() -> None:
-    assert {need for part in PARTS.values() for need in part.needs} == {WINDOWS, LANDMARKS, COLOUR, DETECTOR}
+    assert {need for part in PARTS.values() for need in part.needs} == {WINDOWS, TRIPLES, LANDMARKS, COLOUR, DETECTOR}
     assert {name for name, part in PARTS.items() if WINDOWS in part.needs} == {"cftc", "cftc_raw", "cftc_unguarded"}
 
 

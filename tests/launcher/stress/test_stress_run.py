@@ -17,7 +17,7 @@ from launcher.stress.cell_run import finished_cell, run_cell
 from launcher.stress.cells import read_cells
 from launcher.stress.grid import CellKey
 from launcher.stress.settings import StressSettings, load_stress
-from launcher.stress.study import check_takes
+from launcher.stress.study import check_takes, check_windows
 from launcher.stress.subjects import StressSubject, find_subjects
 from steadyface.capture.clip_truth import ClipTruth, truth_path
 from steadyface.errors import InputError
@@ -124,3 +124,10 @@ def test_what_cannot_be_a_subject_is_said(toy_run: Path, tmp_path: Path) -> None
     key = CellKey("studio", "frame_rate", 3.0, 0, 0)
     with pytest.raises(InputError, match="18 frames, for frame_rate-3-subject0-seed0, got 12"):
         check_takes({key: settings_of("frame_rate")}, subjects)
+
+
+def test_an_objective_of_triples_is_refused_where_the_clips_give_pairs(toy_run: Path) -> None:
+    subjects, key = find_subjects([toy_run]), CellKey("studio", "flicker", 0.3, 0, 0)
+    check_windows({key: settings_of("flicker")}, subjects)
+    with pytest.raises(InputError, match="acceleration: expected windows of three frames or more, got windows of 2"):
+        check_windows({key: settings_of("flicker", "adaptation.weights.acceleration=2")}, subjects)
