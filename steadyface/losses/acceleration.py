@@ -1,7 +1,7 @@
 """Acceleration: a head and a face do not jump to and fro from one frame to the next, a network's answers do.
 
-Frame by frame an encoder is right on average and shakes about it. Consistency sees little of that shaking: textures that
-are a quarter of a pixel off are nearly the same. Second differences see it, and hardly any true motion.
+Frame by frame an encoder is right on average and shakes about it. Consistency sees little of that shaking: textures
+that are a quarter of a pixel off are nearly the same. Second differences see it, and hardly any true motion.
 """
 
 from __future__ import annotations

@@ -250,7 +250,7 @@ REFUSED = [
     ({"weights": weighted(cftc=1.0)}, True, 1, "adaptation.weights.cftc: .*windows of two"),
     ({"weights": weighted(cftc_raw=1.0)}, True, 1, "adaptation.weights.cftc_raw: "),
     ({"weights": weighted(cftc_unguarded=1.0)}, True, 1, "adaptation.weights.cftc_unguarded: "),
-    ({"weights": weighted(acceleration=1.0)}, True, 2, "adaptation.weights.acceleration: .*of three frames .*windows of 2"),
+    ({"weights": weighted(acceleration=1.0)}, True, 2, "weights.acceleration: .*of three frames .*windows of 2"),
     ({"weights": weighted(motc=1.0, colour=1.0), "colour_model": "none"}, True, 2, "adaptation.weights.colour: "),
     ({"weights": weighted(motc=-1.0, cftc=1.0)}, True, 2, "adaptation.weights.motc: expected 0 or more, got -1.0"),
     ({"weights": weighted()}, True, 2, "adaptation.weights: expected something to learn from"),
