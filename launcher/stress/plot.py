@@ -19,6 +19,7 @@ _LOOK = {"source": ("source", "o", "source"), "paper": ("published", "s", "paper
          "ours": ("adapted", "D", "ours")}  # fmt: skip
 _RED = "#d11414"
 _COLUMNS, _PANEL_IN, _HEAD_IN = 4, 1.5, 0.5
+_LABEL_SHARE = 0.16  # of an axis' length: what a number below it takes
 _STEM = {"reprojection_error_px": "reprojection", "vertex_error_mm": "vertices"}
 
 
@@ -86,5 +87,20 @@ def _panel(axes: Axes, cells: Sequence[Cell], metric: str) -> None:
     values = [cell.row(row).metrics[metric] for cell in cells for row in ROWS]
     finite = [value for value in values if math.isfinite(value)]
     axes.set_ylim(0.0, 1.12 * axis_limit(finite) if finite else 1.0)
-    axes.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
+    axes.set_xticks(strengths, tick_labels(strengths))
     axes.grid(axis="y", color=MUTED, alpha=0.2, lw=0.5)
+
+
+def tick_labels(strengths: Sequence[float]) -> list[str]:
+    """The numbers below an axis; empty where one would run into the one before it.
+
+    >>> tick_labels([0.25, 0.5, 1.0, 1.5, 2.0])
+    ['0.25', '', '1', '1.5', '2']
+    """
+    apart, before = _LABEL_SHARE * (strengths[-1] - strengths[0]), -math.inf
+    labels = []
+    for strength in strengths:
+        room = strength - before >= apart
+        labels.append(f"{strength:g}" if room else "")
+        before = strength if room else before
+    return labels
