@@ -198,12 +198,12 @@ class WildClips(pl.LightningDataModule):
         offsets = self._settings.window_offsets_s
         windows = self._windows()
         if not len(windows):
+            apart = float(self._time_s.diff().clamp(min=0).median()) if len(self._time_s) > 1 else 0.0
+            example = [round(number * apart, 4) for number in range(len(offsets))]
             raise InputError(
-                "window_offsets_s",
-                "offsets of at least a frame interval that fit into a clip",
-                str(offsets),
-                "raise the last one to the frame interval, or use a longer clip",
-            )
+                "window_offsets_s", f"offsets a frame interval ({apart:.4f} s here) or more apart that fit into a clip",
+                str(offsets), f"write {example}, or use a longer clip",
+            )  # fmt: skip
         loader = ShuffledBatches(
             len(windows), self._settings.batch_size, lambda index: self._batch(windows[index]), self._seed
         )

@@ -166,8 +166,9 @@ def test_bad_input(clips: list[str], tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=expected):
             module(given, **changes)
-    with pytest.raises(InputError, match="window_offsets_s"):
-        module(clips, window_offsets_s=[0.0, 9.0]).train_dataloader()
+    for far in ([0.0, 9.0], [0.0, 0.01]):  # beyond the clip's end; both in one frame
+        with pytest.raises(InputError, match=r"window_offsets_s: .*\(0\.0330 s here\).*write \[0\.0, 0\.033\]"):
+            module(clips, window_offsets_s=far).train_dataloader()
     with pytest.raises(InputError, match="at most 10, a process's share of the 10 windows"):
         module(clips, batch_size=11).train_dataloader()
 
