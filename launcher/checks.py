@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from datamodules.wild_clips import check_settings
+from datamodules.clip_settings import check_settings
 from launcher.baselines import BASELINES, check_baselines
 from launcher.outcome import ADAPTED
 from launcher.settings import STUDIO, Experiment, source_settings, variant_settings, variant_source

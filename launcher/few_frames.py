@@ -6,7 +6,8 @@ import json
 import logging
 from pathlib import Path
 
-from datamodules.wild_clips import WildClips, WildClipsSettings
+from datamodules.clip_settings import WildClipsSettings
+from datamodules.wild_clips import WildClips
 from launcher.execution import is_main_process, say
 from launcher.logs import log_file
 from launcher.runs import write_atomically

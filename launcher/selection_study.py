@@ -14,6 +14,7 @@ import argparse
 import json
 import logging
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any
 
 import torch
 
+from callbacks.progress import duration
+from launcher.execution import say
 from launcher.guarding import CANDIDATES, SELECTION
 from launcher.load import load_experiment
 from launcher.tracking import load_tracker, read_clip, track_read_clip
@@ -138,13 +141,24 @@ def table(runs: Sequence[JudgedRun]) -> str:
     return "\n".join(lines)
 
 
+def judge_all(folders: Sequence[Path]) -> list[JudgedRun]:
+    """Every run, its turn and the time left said as it goes."""
+    started, judged = time.monotonic(), list[JudgedRun]()
+    for number, folder in enumerate(folders, start=1):
+        judged.append(judge_run(folder))
+        a_run = (time.monotonic() - started) / number
+        left = f", {duration(a_run * (len(folders) - number))} left" if number < len(folders) else ""
+        say(f"selection: {number}/{len(folders)} runs, {duration(a_run)} a run{left}: {judged[-1].name}")
+    return judged
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="The choice without truth, judged by the truth.")
     parser.add_argument("runs", nargs="+", type=Path, help="run folders of adaptations with kept candidates")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.WARNING)
-    print(table([judge_run(folder) for folder in arguments.runs]))
+    print(table(judge_all(arguments.runs)))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import yaml
 from omegaconf import OmegaConf
 
+from datamodules.clip_settings import WildClipsSettings
 from datamodules.lab_captures import LabCapturesSettings
-from datamodules.wild_clips import WildClipsSettings
 from launcher.resolve import Layer, apply_layer
 from lightning_modules.adaptation_settings import AdaptationSettings
 from lightning_modules.appearance import AppearanceSettings

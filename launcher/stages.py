@@ -16,8 +16,9 @@ from callbacks.progress import StageProgress
 from callbacks.temporal_stability import TemporalStability
 from callbacks.tracking_video import TrackingVideo
 from callbacks.vertex_error import VertexError
+from datamodules.clip_settings import WildClipsSettings
 from datamodules.lab_captures import LabCaptures
-from datamodules.wild_clips import WildClips, WildClipsSettings
+from datamodules.wild_clips import WildClips
 from launcher.clip_way import Start, find_verified_way
 from launcher.execution import execute, is_main_process
 from launcher.few_frames import train_on_few_frames

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from datamodules.wild_clips import ClipInfo, WildClips, WildClipsSettings
+from datamodules.clip_settings import WildClipsSettings
+from datamodules.wild_clips import ClipInfo, WildClips
 from steadyface.errors import InputError
 from steadyface.geometry.cameras import view_direction
 from steadyface.networks.checkpoints import load_networks

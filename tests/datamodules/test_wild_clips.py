@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.wild_clips import WildClips, WildClipsSettings
+from datamodules.clip_settings import WildClipsSettings
+from datamodules.wild_clips import WildClips
 from steadyface.capture.degradation import DEGRADATIONS
 from steadyface.capture.video import VideoWriter
 from steadyface.errors import InputError

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.wild_clips import WildClips, WildClipsSettings
+from datamodules.clip_settings import WildClipsSettings
+from datamodules.wild_clips import WildClips
 from launcher.degradation_study import network_rows, study_degradations
 from launcher.outcome import Outcome
 from launcher.tracking import load_tracker, track_read_clip
