@@ -19,7 +19,7 @@ _LOOK = {"source": ("source", "o", "source"), "paper": ("published", "s", "paper
          "ours": ("adapted", "D", "ours")}  # fmt: skip
 _RED = "#d11414"
 _COLUMNS, _PANEL_IN, _HEAD_IN = 4, 1.5, 0.5
-_LABEL_SHARE = 0.16  # of an axis' length: what a number below it takes
+_LABEL_SHARE = 0.18  # of an axis' length: what a number below it takes
 _STEM = {"reprojection_error_px": "reprojection", "vertex_error_mm": "vertices"}
 
 
