@@ -127,19 +127,37 @@ def study(
     out: Path,
     settings: OtherWorldSettings,
     motion: Path | None = None,
+    from_runs: bool = False,
 ) -> Figures:
-    """Every method on both worlds' clips of every run's person; what was done before is taken as it is."""
+    """Every method on both worlds' clips of every run's person; what was done before is taken as it is.
+
+    Args:
+        from_runs: the studio's figures are those of the runs' own tables, over all their seeds.
+    """
     figures: Figures = {}
     first_focal = template.clips.focal_px
     for run in runs:
         own = studio_data(run, load_outcome(run)) / "clips"
         other = other_clips(run, out, replace(settings, identity_seed=identity(run)), motion)
         for world, clips, focal in zip(WORLDS, (own, other.resolve()), (first_focal, settings.focal_px), strict=True):
+            if from_runs and world == WORLDS[0]:
+                figures |= read_figures(own_table(run, methods), world, run.name, methods)
+                continue
             experiment = experiment_of(run, world, clips, focal, methods, template, out)
             folder = scored_folder(experiment) or run_experiment(experiment)
             summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
             figures |= read_figures(summary, world, run.name, methods)
     return figures
+
+
+def own_table(run: Path, methods: Sequence[str]) -> dict[str, Any]:
+    """A run's summary.json. Raises InputError where a method is not in it."""
+    summary: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    missing = [method for method in methods if method not in summary["adapted_clip"]]
+    if missing:
+        remedy = "leave out --from-runs, so that they are adapted here"
+        raise InputError(run / "summary.json", "a row of every method", f"none of {', '.join(missing)}", remedy)
+    return summary
 
 
 def scored_folder(experiment: Experiment) -> Path | None:
@@ -230,6 +248,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--motion", type=Path, help="a file of python -m launcher.other_world motion")
     parser.add_argument("--frames", type=int, default=OtherWorldSettings.adapt_frames, help="of the adapted clip")
     parser.add_argument("--held-out-frames", type=int, default=OtherWorldSettings.held_out_frames)
+    parser.add_argument("--from-runs", action="store_true", help="the studio's figures from the runs' own tables")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="as for steadyface run")
     arguments = parser.parse_args(words)
     torch.set_num_threads(1)
@@ -240,7 +259,8 @@ def main(words: Sequence[str] | None = None) -> None:
         make_folder(arguments.out)
         template = load_experiment(arguments.experiment, ["size=demo", *arguments.set])
         methods = arguments.methods.split(",")
-        figures = study(arguments.runs, methods, template, arguments.out, settings, arguments.motion)
+        figures = study(arguments.runs, methods, template, arguments.out, settings, arguments.motion,
+                        arguments.from_runs)  # fmt: skip
     except* InputError as group:
         for error in group.exceptions:
             print(f"error: {error}", file=sys.stderr)

@@ -16,6 +16,7 @@ from launcher.other_world_study import (
     Cell,
     experiment_of,
     other_clips,
+    own_table,
     page,
     rank_correlation,
     read_figures,
@@ -43,6 +44,14 @@ def test_ranks_agree_as_spearman_says() -> None:
     assert rank_correlation(one, {"a": 1.0, "b": 3.0, "c": 2.0, "d": 40.0}) == pytest.approx(0.8)
     assert rank_correlation(one, {"a": 9.0, "b": 1.0}) != rank_correlation(one, one)  # too few: not a number
     assert same_side({"source": 2.0, "x": 1.0, "y": 3.0}, {"source": 5.0, "x": 4.0, "y": 4.5}) == (1, 2)
+
+
+def test_a_run_s_own_table_stands_for_the_studio_where_it_has_every_method(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text(json.dumps(summary(1.0, 4.0)), encoding="utf-8")
+    figures = read_figures(own_table(tmp_path, METHODS[:1]), "studio", "results_0", METHODS[:1])
+    assert figures[Cell("studio", "results_0", "held_out_clip", "vertex_error_mm")] == {"source": 1.5}
+    with pytest.raises(InputError, match="a row of every method, got none of source_smoothed, .*leave out --from-runs"):
+        own_table(tmp_path, METHODS)
 
 
 def test_the_page_holds_means_and_correlations() -> None:
