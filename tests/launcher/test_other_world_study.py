@@ -50,7 +50,7 @@ def test_a_run_s_own_table_stands_for_the_studio_where_it_has_every_method(tmp_p
     (tmp_path / "summary.json").write_text(json.dumps(summary(1.0, 4.0)), encoding="utf-8")
     figures = read_figures(own_table(tmp_path, METHODS[:1]), "studio", "results_0", METHODS[:1])
     assert figures[Cell("studio", "results_0", "held_out_clip", "vertex_error_mm")] == {"source": 1.5}
-    with pytest.raises(InputError, match=r"a row of every method, got none of source_smoothed, .*leave out --from-runs"):
+    with pytest.raises(InputError, match=r"every method, got none of source_smoothed, .*leave out --from-runs"):
         own_table(tmp_path, METHODS)
 
 
