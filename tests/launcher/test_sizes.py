@@ -70,6 +70,6 @@ def test_our_method_at_demo_size_is_the_demo() -> None:
     demo = list(make_plan(load_experiment(ROOT / "experiments" / "demo.yaml")).stages())
     # what the demo has beside it, and the tables of objectives do without
     beside = ["adaptation.replay.beside=6", "adaptation.guard.select=true", "adaptation.weights.acceleration=2",
-              "clips.window_offsets_s=[0.0, 0.0334, 0.08]", "clips.batch_size=4"]  # fmt: skip
+              "clips.window_offsets_s=[0.0, 0.0334, 0.08, 0.2667]", "clips.batch_size=3"]  # fmt: skip
     ours = list(make_plan(load_experiment(OURS, ["size=demo", *beside])).stages())
     assert [stage.digest for stage in ours] == [stage.digest for stage in demo[:4]]
