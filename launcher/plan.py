@@ -28,7 +28,7 @@ NO_RESULT = {"folder", "clips", "workers", "processes", "in_memory"}
 # Values that mean what a stage did before there was the setting: its hash stays.
 LATER_SETTINGS: dict[str, Any] = {
     "follow": False, "frames": 0, "chosen_by": "coverage", "premise_power": 0.0, "refined": False,
-    "most_registration": 0.0, "apertures": 0.0, "acceleration": 0.0,
+    "most_registration": 0.0, "later_margin": 0.0, "apertures": 0.0, "acceleration": 0.0,
 }  # fmt: skip
 DATA = "data"  # the folder, in the studio's run folder, that holds lab/ and clips/
 

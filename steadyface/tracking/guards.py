@@ -24,6 +24,7 @@ class GuardSettings:
     frames: int = 32  # frames of the clips that candidates are compared on
     held_out: float = 0.08  # share of each clip that no training window holds, where `select` is on
     margin: float = 0.05  # by which the score of a candidate must lie below the source's, which is 0
+    later_margin: float = 0.0  # the last candidate whose score is no farther above the lowest is taken; 0 = the lowest
     least_coverage: float = 0.9  # of what the source saw
     least_gain: float = 0.5  # of the source's motion, for the head and the face
     most_latent: float = 1.5  # latent distance, over the lab's usual one
@@ -35,7 +36,7 @@ class GuardSettings:
 
 
 RESULT = ("every_steps", "frames", "held_out", "margin", "least_coverage", "least_gain", "most_latent",
-          "most_latent_growth", "most_registration", "refined_margin")  # fmt: skip
+          "most_latent_growth", "most_registration", "refined_margin", "later_margin")  # fmt: skip
 """The settings that decide which weights come out, where `select` is on."""
 
 WEIGHTS = {"registration_px": 1.0, "residual": 2.0, "cross_residual": 2.0, "misfit_px": 1.0}
@@ -118,7 +119,7 @@ def judge(figures: Figures, source: Figures, settings: GuardSettings) -> Verdict
 def choose(
     steps: Sequence[int], verdicts: Sequence[Verdict], settings: GuardSettings, refined_after: int = 0
 ) -> Choice:
-    """The candidate that becomes the result; of equal scores the first.
+    """The candidate that becomes the result; of equal scores the first, or the last within ``later_margin``.
 
     The score hardly sees an expression that replayed views have refined, the pose decides it: the last candidate is the
     result where it is sound and nearly as good as the best before the replay.
@@ -136,6 +137,12 @@ def choose(
     if sound:
         best, step = min(sound)
         if best < -settings.margin:
+            close = [pair for pair in sound if pair[0] <= best + settings.later_margin and pair[0] < -settings.margin]
+            value, later = max(close, key=lambda pair: pair[1])
+            if settings.later_margin > 0 and later != step:
+                return Choice(later, f"score {value:.3f}, the last of {len(steps)} candidates within "
+                                     f"{settings.later_margin:g} of the lowest, {best:.3f} at step {step}; "
+                                     "the source's is 0")  # fmt: skip
             return Choice(step, f"score {best:.3f}, the lowest of {len(steps)} candidates; the source's is 0")
         return Choice(0, f"rolled back to the source: the best score, {best:.3f} at step {step}, is not below its own, "
                          f"0, by the margin of {settings.margin:g}")  # fmt: skip
@@ -180,7 +187,8 @@ def judge_person(figures: Figures, lab_residual: tuple[float, float], limit: flo
 def check_guard(settings: GuardSettings, section: str) -> Iterator[InputError]:
     """The faults of the guards' settings, which stand in ``section`` of the experiment."""
     least = {"every_steps": 1, "frames": 2, "most_latent_growth": 1}
-    least |= dict.fromkeys(("margin", "refined_margin", "least_coverage", "most_latent", "most_registration"), 0)
+    from_0 = ("margin", "later_margin", "refined_margin", "least_coverage", "most_latent", "most_registration")
+    least |= dict.fromkeys(from_0, 0)
     for name, limit in least.items():
         value = getattr(settings, name)
         if value < limit:

@@ -62,6 +62,19 @@ def test_the_lowest_sound_score_is_chosen_and_a_margin_is_asked() -> None:
     assert choose([], [], SETTINGS).step == 0
 
 
+def test_the_last_candidate_that_is_nearly_as_good_is_taken_where_that_is_asked() -> None:
+    patient = replace(SETTINGS, later_margin=0.01)
+    scores = [Verdict(-0.2, ()), Verdict(-0.192, ()), Verdict(-0.189, ()), Verdict(-0.195, ("damped",))]
+    chosen = choose([10, 20, 30, 40], scores, patient)
+    assert chosen.step == 20
+    assert "score -0.192, the last of 4 candidates within 0.01 of the lowest, -0.200 at step 10" in chosen.reason
+    assert choose([10, 20, 30, 40], scores, SETTINGS).step == 10
+    lowest_is_last = choose([10, 20], [Verdict(-0.195, ()), Verdict(-0.2, ())], patient)
+    assert lowest_is_last.step == 20 and "the lowest of 2" in lowest_is_last.reason
+    # one that would not be taken by itself is not taken for being late
+    assert choose([10, 20], [Verdict(-0.055, ()), Verdict(-0.049, ())], patient).step == 10
+
+
 def test_a_refined_expression_is_taken_where_it_is_sound_and_costs_little() -> None:
     good, better, half_taught = Verdict(-0.1, ()), Verdict(-0.2, ()), Verdict(-0.15, ())
     refined = choose([10, 20, 40], [better, good, Verdict(-0.195, ())], SETTINGS, refined_after=20)
