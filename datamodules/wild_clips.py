@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 GUESSED_FOCAL_OVER_SIDE = 1.2
 """Focal length over the longer side of the picture where none is given: 45 degrees, a phone held upright."""
 
+
 class ClipInfo(NamedTuple):
     """What is known of a clip.
 

@@ -1,7 +1,7 @@
 """Acceleration: a head and a face do not jump to and fro from one frame to the next, a network's answers do.
 
-Frame by frame an encoder is right on average and shakes about it. Consistency sees little of that shaking: textures
-that are a quarter of a pixel off are nearly the same. Second differences see it, and hardly any true motion.
+Consistency compares textures, which a fraction of a pixel changes little; second differences see that fraction itself.
+docs/expression.md has what it brings.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 SOFT_PX = 0.1
-"""Acceleration at which the penalty turns from quadratic to linear: what really moves is let go."""
+"""Acceleration at which the penalty turns from quadratic to linear, so that true motion costs less."""
 
 
 def acceleration_cost(places: Tensor, time_s: Tensor) -> Tensor:

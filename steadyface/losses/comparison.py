@@ -39,7 +39,7 @@ class Comparison:
         windows: (B, T).
         premise: of the pairs of the windows under the source; None where it was not measured.
         openings: of mouth and eyes, as a detector sees them; None where none was asked.
-        time_s: (B, T), when the frames were taken; None where no part asks.
+        time_s: (B, T), when the frames were taken; None where that is not known.
     """
 
     seen: Observation
